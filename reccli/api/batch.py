@@ -1,0 +1,128 @@
+"""The tensors that travel between sampler, encoder and loss.
+
+B rows of the batch, N shared negatives (or N own negatives per row), D embedding, I items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from reccli.api.similarity import Similarity
+
+__all__ = ["Batch", "LossInputs", "LossOutput", "Negatives"]
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """What a sampler draws for one batch: exactly one of the two code tensors, or neither.
+
+    Args:
+        shared_N: Codes of negatives that all rows share, int64.
+        own_BN: Codes of each row's own negatives, int64.
+        log_q_N: Log probability with which each shared negative was proposed, for logQ corrections, or None.
+        in_batch: Whether `shared_N` is the batch's positives themselves (then their embeddings are reused).
+    """
+
+    shared_N: Tensor | None = None
+    own_BN: Tensor | None = None
+    log_q_N: Tensor | None = None
+    in_batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of training interactions.
+
+    Args:
+        row_B: Positions in `TrainingData.train` (so `train.item_E[row_B]` are the positives), int64.
+        user_B: User codes, int64. Rows of one user stand together where the encoder is `grouped`.
+        item_B: Positive item codes, int64.
+        value_B: Value on the data's scale, float32.
+        weight_B: Weight of the row, float32.
+        negatives: What the sampler drew.
+    """
+
+    row_B: Tensor
+    user_B: Tensor
+    item_B: Tensor
+    value_B: Tensor
+    weight_B: Tensor
+    negatives: Negatives = field(default_factory=Negatives)
+
+    def __len__(self) -> int:
+        return int(self.row_B.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class LossInputs:
+    """All that a loss may look at.
+
+    Embeddings are raw; scores come from `similarity.pairs/matrix/own` (or the two methods below). A temperature is the loss's
+    own business.
+
+    Args:
+        user_BD: User embeddings.
+        positive_BD: Embeddings of the positives.
+        similarity: The similarity in force.
+        item_B: Codes of the positives.
+        negative_ND: Embeddings of shared negatives, or None.
+        negative_BND: Embeddings of each row's own negatives, or None.
+        table_ID: Embeddings of the whole catalogue, for a loss that needs `table`, else None.
+        known_BN: True where the negative is a known positive of the row's user, or the row's own positive: not a
+            negative, to be left out. For a table loss it is None: see `known_BI`.
+        known_BI: For a `table` loss: True where an item is a known positive of the user other than this row's, or None when it
+            was not asked for (`Loss.masks_table`).
+        log_q_N: Log proposal probability of shared negatives, or None.
+        target_B: The value to predict (a rating, or a 0/1 label).
+        weight_B: Weight of each row.
+    """
+
+    user_BD: Tensor
+    positive_BD: Tensor
+    similarity: Similarity
+    item_B: Tensor
+    target_B: Tensor
+    weight_B: Tensor
+    negative_ND: Tensor | None = None
+    negative_BND: Tensor | None = None
+    table_ID: Tensor | None = None
+    known_BN: Tensor | None = None
+    known_BI: Tensor | None = None
+    log_q_N: Tensor | None = None
+
+    def positive_score_B(self) -> Tensor:
+        """Similarity of each row's user and positive."""
+        return self.similarity.pairs(self.user_BD, self.positive_BD)
+
+    def negative_score_BN(self) -> Tensor:
+        """Similarity of each row's user and its negatives, known positives NOT yet left out."""
+        if self.negative_ND is not None:
+            return self.similarity.matrix(self.user_BD, self.negative_ND)
+        if self.negative_BND is not None:
+            return self.similarity.own(self.user_BD, self.negative_BND)
+        return self.user_BD.new_zeros((self.user_BD.shape[0], 0))
+
+
+@dataclass(frozen=True, slots=True)
+class LossOutput:
+    """What a loss returns.
+
+    Args:
+        value_B: One non-negative-or-not value per row; the loop takes the weighted mean.
+        terms: Scalar terms that are added as they are, by name (uniformity, a regulariser).
+    """
+
+    value_B: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+    def total(self, weight_B: Tensor) -> Tensor:
+        """Weighted mean of the rows plus all terms, a scalar."""
+        mean = (self.value_B * weight_B).sum() / weight_B.sum().clamp_min(torch.finfo(weight_B.dtype).tiny)
+        for term in self.terms.values():
+            mean = mean + term
+        return mean

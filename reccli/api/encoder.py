@@ -1,0 +1,121 @@
+"""Encoders: users and items in, vectors out.
+
+B batch rows, N items asked for, U users, I items, D embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from reccli.api.batch import Batch
+from reccli.api.component import Component, ComponentSettings, Context
+from reccli.api.data import Histories, TrainingData
+
+__all__ = ["Encoder"]
+
+
+class Encoder(Component, nn.Module):
+    """Turns users and items into vectors of one space.
+
+    Life of an encoder: `setup(data, context)` builds parameters (or, with `trainable = False`, solves in closed form);
+    then per training step `begin_step()`, `users(batch)` and `items(codes)`; at the end `export_items()` and
+    `export_users(histories)`. A fitted encoder is rebuilt in another process by `setup` with the same data and then
+    `load_state_dict`, so all that it learned is in parameters and buffers.
+
+    Class attributes say what it can do; the registry, the loop and the commands ask nothing else.
+    """
+
+    trainable: ClassVar[bool] = True
+    """False: `setup` is the whole fit, and a loss or sampler given with it is refused."""
+    grouped: ClassVar[bool] = False
+    """True: batches hold all training rows of each user in them, side by side."""
+    serves_new_users: ClassVar[bool] = False
+    """True: `export_users` works from any history, so users unseen in training are served."""
+    serves_new_items: ClassVar[bool] = False
+    """True: `encode_texts` gives vectors to items unseen in training."""
+    default_loss: ClassVar[str] = "infonce"
+    default_sampler: ClassVar[str] = "in-batch"
+    defaults: ClassVar[dict[str, Any]] = {}
+    """Values this encoder prefers for the finetune settings (`epochs`, `learning_rate`, `similarity`, `loss.temperature`
+    ...); a value that the user sets wins."""
+
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        nn.Module.__init__(self)
+        Component.__init__(self, settings)
+
+    def setup(self, data: TrainingData, context: Context) -> None:
+        """Build parameters for this data, or solve in closed form. Draw only through `context`."""
+        raise NotImplementedError(f"{type(self).__name__}.setup")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Do once per epoch what need not be done per step (refresh a cache, redraw a dropped graph)."""
+
+    def begin_step(self) -> None:
+        """Do once per step what all look-ups share (propagate over the graph)."""
+
+    def users(self, batch: Batch) -> Tensor:
+        """Return the batch's user embeddings, BD. The row's own positive must not leak into its user."""
+        raise NotImplementedError(f"{type(self).__name__}.users")
+
+    def items(self, item_N: Tensor) -> Tensor:
+        """Return embeddings of items by code, ND. The codes come without repeats."""
+        raise NotImplementedError(f"{type(self).__name__}.items")
+
+    def all_items(self) -> Tensor:
+        """Return embeddings of the whole catalogue, ID, with gradients."""
+        return self.items(torch.arange(self.n_items, device=self.device))
+
+    def regularised(self, batch: Batch) -> list[Tensor]:
+        """Return the embeddings used by the batch that L1/L2 regularisation acts on, each of B or N rows.
+
+        The default is none: an encoder with id tables returns the raw rows it looked up.
+        """
+        return []
+
+    def parameter_groups(self) -> Iterator[dict[str, Any]]:
+        """Yield optimiser groups: `params`, `lr_scale` (multiplies the learning rate), `weight_decay` where it differs."""
+        yield {"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}
+
+    @torch.no_grad()
+    def export_items(self) -> Tensor:
+        """Return final item embeddings, ID on the CPU, before the similarity's `stored_items`."""
+        self.begin_step()
+        return self.all_items().float().cpu()
+
+    @torch.no_grad()
+    def export_users(self, histories: Histories) -> Tensor:
+        """Return final user embeddings, UD on the CPU, one row per row of `histories`.
+
+        An encoder with `serves_new_users` uses the histories alone; one without may only be asked for the users it was trained
+        on, in their order, and ignores the histories.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.export_users")
+
+    @torch.no_grad()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return embeddings of items given by text alone, ND on the CPU (`serves_new_items`)."""
+        raise NotImplementedError(f"{type(self).__name__}.encode_texts")
+
+    def warm_items(self) -> Tensor | None:
+        """Return a bool mask of I items that the encoder has a meaningful vector for, or None for all of them."""
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue; set by `setup`."""
+        return int(self._n_items)
+
+    @n_items.setter
+    def n_items(self, value: int) -> None:
+        self._n_items = value

@@ -1,0 +1,59 @@
+"""Losses: embeddings in, one value per row out. A loss never calls the model.
+
+B batch rows, N negatives, D embedding, I items.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from reccli.api.batch import LossInputs, LossOutput
+from reccli.api.component import Component, ComponentSettings
+from reccli.errors import PluginError
+
+__all__ = ["Loss"]
+
+
+class Loss(Component, nn.Module):
+    """A training criterion over a batch of scores.
+
+    `needs` may hold `negatives` (a sampler must draw some), `table` (the whole catalogue's embeddings) and `ratings`
+    (values to regress on). Calling the loss checks shapes and calls `compute`. Learned parameters of a loss (a temperature)
+    are trained with the encoder's.
+    """
+
+    masks_table: ClassVar[bool] = False
+    """For a loss with `table` in `needs`: whether it wants `known_BI`."""
+    in_batch: ClassVar[bool] = True
+    """Whether negatives shared by the batch (in-batch ones too) make sense for it."""
+
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        nn.Module.__init__(self)
+        Component.__init__(self, settings)
+
+    @abstractmethod
+    def compute(self, inputs: LossInputs) -> LossOutput:
+        """Return one value per row, and scalar terms by name where the definition has them."""
+
+    def forward(self, inputs: LossInputs) -> LossOutput:
+        """Check the inputs' shapes, compute, and check what came out.
+
+        Raises:
+            PluginError: The output does not have one value per row.
+        """
+        rows = inputs.user_BD.shape[0]
+        output = self.compute(inputs)
+        name = type(self).__name__
+        if not isinstance(output, LossOutput) or output.value_B.shape != (rows,):
+            shape = tuple(output.value_B.shape) if isinstance(output, LossOutput) else type(output).__name__
+            raise PluginError(f"loss {name} returned {shape}, expected one value for each of {rows} rows")
+        return output
+
+    @staticmethod
+    def masked(score_BN: Tensor, known_BN: Tensor | None) -> Tensor:
+        """Set scores of known positives to minus infinity, so that a softmax leaves them out."""
+        return score_BN if known_BN is None else score_BN.masked_fill(known_BN, -torch.inf)
