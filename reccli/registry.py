@@ -65,7 +65,9 @@ def _all_entries(allowed: str | None) -> tuple[Registered, ...]:
             # An editable install can list one entry point twice: same distribution and value is one component.
             key = (kinds[point.group], point.name, name, point.value)
             found.setdefault(key, Registered(key[0], point.name, name, distribution.version, point.value, point))
-    return tuple(sorted(found.values(), key=lambda entry: (entry.kind, entry.name, not entry.builtin, entry.distribution)))
+    return tuple(
+        sorted(found.values(), key=lambda entry: (entry.kind, entry.name, not entry.builtin, entry.distribution))
+    )
 
 
 def _canonical(name: str) -> str:

@@ -95,7 +95,12 @@ class Histories:
         offset = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         index = np.repeat(self.offset_U1[user] - offset[:-1], length) + np.arange(offset[-1])
         return Histories(
-            offset, self.item_E[index], self.value_E[index], self.weight_E[index], self.time_E[index], self.n_items
+            offset,
+            self.item_E[index],
+            self.value_E[index],
+            self.weight_E[index],
+            self.time_E[index],
+            self.n_items,
         )
 
     def to_scipy(self, data: str = "weight") -> csr_matrix:
