@@ -1,0 +1,211 @@
+"""What every stage does in the same way: decide whether to run, lock, write, commit, and report.
+
+A stage is a function `stage(workspace, ..., settings, control) -> StageResult`. It computes what determines its output, and
+hands a `build` function to `run_stage`, which skips, plans or commits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from reccli import failpoint
+from reccli.errors import DamagedArtifactError, Interrupted, MissingArtifactError
+from reccli.manifest import Input, Manifest
+from reccli.workspace import Draft, Version, Workspace, fingerprint
+
+__all__ = ["Control", "Progress", "StageResult", "Task", "run_stage"]
+
+
+class Progress(Protocol):
+    """Something that shows how far a long task is; the command line draws bars or plain lines."""
+
+    def update(self, done: float, **facts: float | str) -> None:
+        """Say how many of the task's units are done, and facts worth showing (loss, metric)."""
+
+
+class Task(Protocol):
+    """Opens a progress display."""
+
+    def __call__(self, label: str, total: float, unit: str = "") -> Any:
+        """Return a context manager that gives a `Progress`."""
+
+
+class _Silent:
+    def update(self, done: float, **facts: float | str) -> None:
+        """Show nothing."""
+
+
+@contextmanager
+def _silent(label: str, total: float, unit: str = "") -> Iterator[Progress]:
+    yield _Silent()
+
+
+@dataclass
+class Control:
+    """How a stage is run, as opposed to what it computes: none of it changes results.
+
+    Args:
+        force: Rebuild even if up to date.
+        dry_run: Plan only.
+        restart: Drop an unfinished run's checkpoints.
+        lock_timeout: Seconds to wait for the workspace's lock.
+        say: Takes one line for people (choices made, defaults used).
+        warn: Takes one warning line.
+        log: Takes a machine-readable record of the log (event name and fields).
+        task: Opens a progress display.
+        stop: Gives the signal number when a signal asked to stop, else None; long stages ask between steps.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    restart: bool = False
+    lock_timeout: float = 0.0
+    say: Callable[[str], None] = field(default=lambda line: None)
+    warn: Callable[[str], None] = field(default=lambda line: None)
+    log: Callable[[str, Mapping[str, Any]], None] = field(default=lambda event, fields: None)
+    task: Task = _silent
+    stop: Callable[[], int | None] = field(default=lambda: None)
+
+    def check_stop(self, hint: str | None = None) -> None:
+        """Raise `Interrupted` if a signal has asked to stop."""
+        number = self.stop()
+        if number is not None:
+            raise Interrupted(number, hint=hint)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did.
+
+    Args:
+        stage: Its name.
+        status: `done`, `up to date` or `planned`.
+        version: The committed version (None when planned).
+        why: Why it ran, one reason a line (`first run`, `settings changed: loss`, ...).
+        lines: Result lines for people, in order.
+        data: The same for machines.
+        next: Command to run next, or "".
+    """
+
+    stage: str
+    status: str
+    version: Version | None
+    why: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    next: str = ""
+
+
+Build = Callable[[Draft, Manifest], None]
+
+
+def run_stage(
+    workspace: Workspace,
+    stage: str,
+    name: str,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Input] | None = None,
+    parents: Sequence[Version] = (),
+    components: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    control: Control,
+    build: Build,
+) -> tuple[str, Version | None, tuple[str, ...]]:
+    """Run `build` into a draft and commit it, unless the same content is already current.
+
+    Args:
+        workspace: Where to write.
+        stage: Stage name.
+        name: Run name.
+        settings: Resolved settings that results depend on.
+        inputs: Input files by role.
+        parents: Versions of earlier stages that are read.
+        components: Provenance of the components used.
+        extra: Further determinants (the content of a text model's folder).
+        control: How to run.
+        build: Writes the artifacts and fills the manifest's facts and counts.
+
+    Returns:
+        Status, version, and why it ran.
+    """
+    parent_prints = {f"{parent.manifest.stage}/{parent.name}": parent.fingerprint for parent in parents}
+    determinants = {
+        "settings": dict(settings),
+        "inputs": {role: entry.sha256 for role, entry in (inputs or {}).items()},
+        "parents": parent_prints,
+        "components": dict(components or {}),
+        "extra": dict(extra or {}),
+    }
+    manifest = Manifest(
+        stage=stage,
+        fingerprint=fingerprint(stage, determinants),
+        settings=dict(settings),
+        inputs=dict(inputs or {}),
+        parents=parent_prints,
+        components=dict(components or {}),
+    )
+    why = reasons(workspace, stage, name, manifest)
+    if not why and not control.force:
+        return "up to date", workspace.current(stage, name), ()
+    if control.force and not why:
+        why = ("forced",)
+    if control.dry_run:
+        return "planned", None, why
+    control.log("stage.start", {"stage": stage, "name": name, "fingerprint": manifest.fingerprint, "why": list(why)})
+    with workspace.writing(timeout=control.lock_timeout):
+        if not control.force:  # another writer may have built it while we waited, or an older version matches
+            found = workspace.find(stage, name, manifest.fingerprint)
+            if found is not None:
+                workspace.point(stage, name, found.fingerprint)
+                return "up to date", found, ()
+        begun = time.monotonic()
+        manifest.started = datetime.now(UTC).isoformat(timespec="seconds")
+        with workspace.draft(stage) as draft:
+            failpoint.hit(f"{stage}.begin")
+            build(draft, manifest)
+            manifest.seconds = round(time.monotonic() - begun, 3)
+            version = workspace.commit(draft, name, manifest)
+    control.log("stage.end", {"stage": stage, "name": name, "fingerprint": manifest.fingerprint})
+    return "done", version, why
+
+
+def reasons(workspace: Workspace, stage: str, name: str, wanted: Manifest) -> tuple[str, ...]:
+    """Say why a stage has to run, one reason a line; empty when its current version is what is wanted."""
+    try:
+        current = workspace.current(stage, name)
+    except MissingArtifactError:
+        return ("first run",)
+    except DamagedArtifactError as error:
+        return (f"damaged: {error.message}",)
+    old = current.manifest
+    if old.fingerprint == wanted.fingerprint:
+        return ()
+    found = []
+    changed = sorted(key for key in old.settings.keys() | wanted.settings.keys() if _differs(old, wanted, key))
+    if changed:
+        found.append("settings changed: " + ", ".join(changed))
+    for role in sorted(old.inputs.keys() | wanted.inputs.keys()):
+        before, after = old.inputs.get(role), wanted.inputs.get(role)
+        if (before and before.sha256) != (after and after.sha256):
+            found.append(f"input changed: {(after or before).path or role}" if (after or before) else role)
+    for parent in sorted(old.parents.keys() | wanted.parents.keys()):
+        if old.parents.get(parent) != wanted.parents.get(parent):
+            found.append(
+                f"{parent} is newer"
+                if parent in old.parents and parent in wanted.parents
+                else f"{parent} added or gone"
+            )
+    if old.components != wanted.components:
+        found.append("a component's version changed")
+    return tuple(found or ["something that results depend on changed"])
+
+
+def _differs(old: Manifest, wanted: Manifest, key: str) -> bool:
+    missing = object()
+    return old.settings.get(key, missing) != wanted.settings.get(key, missing)
