@@ -6,6 +6,7 @@ U users, K list length, I items, R rows.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ Float64 = npt.NDArray[np.float64]
 
 class Metric(Component):
     """Base of all metrics; the registered name is the metric's name in artifacts and gates."""
+
+    higher_is_better: ClassVar[bool | None] = True
+    """Which way is better, for early stopping and choices; None where neither is (a ratio that should be 1)."""
 
 
 class RankingMetric(Metric):
