@@ -1,0 +1,1 @@
+"""Built-in metrics, one definition a file, found through the entry points `reccli.metrics`."""

@@ -1,0 +1,49 @@
+"""Root mean squared error of ratings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from reccli.api import RatingMetric
+
+__all__ = ["RMSE"]
+
+
+class RMSE(RatingMetric):
+    r"""Root of the mean squared difference of predicted and true ratings.
+
+    .. math:: \text{rmse} = \sqrt{\frac{1}{R} \sum_{r=1}^{R} (\hat{y}_r - y_r)^2}
+
+    with y = `target_R`, ŷ = `prediction_R`.
+
+    Args:
+        settings: None.
+
+    Shapes:
+        target_R (R,), prediction_R (R,) -> a number, in units of the ratings, at least 0.
+
+    Notes:
+        One root over all rows, not a mean of roots per user. NaN without rows.
+
+    Paper:
+        Herlocker, Konstan, Terveen, Riedl: Evaluating collaborative filtering recommender systems, TOIS 2004,
+        https://doi.org/10.1145/963770.963772
+
+    Pairs well with:
+        `mae`: a gap between the two tells of few large errors.
+
+    Example:
+        >>> RMSE().value(np.array([3.0, 5.0]), np.array([5.0, 3.0]))
+        2.0
+    """
+
+    higher_is_better: ClassVar[bool | None] = False
+
+    def value(self, target_R: npt.NDArray[np.float64], prediction_R: npt.NDArray[np.float64]) -> float:
+        """Return the root mean squared error over R rows."""
+        if not len(target_R):
+            return float("nan")
+        return float(np.sqrt(np.mean(np.square(prediction_R - target_R))))
