@@ -5,8 +5,8 @@ B rows of the batch, N shared negatives (or N own negatives per row), D embeddin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -62,8 +62,8 @@ class Batch:
 class LossInputs:
     """All that a loss may look at.
 
-    Embeddings are raw; scores come from `similarity.pairs/matrix/own` (or the two methods below). A temperature is the loss's
-    own business.
+    Embeddings are raw; scores come from `similarity.pairs/matrix/own` (or the methods below). A temperature is the
+    loss's own business.
 
     Args:
         user_BD: User embeddings.
@@ -75,11 +75,13 @@ class LossInputs:
         table_ID: Embeddings of the whole catalogue, for a loss that needs `table`, else None.
         known_BN: True where the negative is a known positive of the row's user, or the row's own positive: not a
             negative, to be left out. For a table loss it is None: see `known_BI`.
-        known_BI: For a `table` loss: True where an item is a known positive of the user other than this row's, or None when it
-            was not asked for (`Loss.masks_table`).
+        known_BI: For a `table` loss: True where an item is a known positive of the user other than this row's, or None
+            when it was not asked for (`Loss.masks_table`).
         log_q_N: Log proposal probability of shared negatives, or None.
         target_B: The value to predict (a rating, or a 0/1 label).
         weight_B: Weight of each row.
+        prediction_B: The score plus the biases and the mean that the training model learns for ratings and labels, or
+            None where it learns none. Losses that compare with `target_B` use it: see `predicted_B`.
     """
 
     user_BD: Tensor
@@ -94,6 +96,20 @@ class LossInputs:
     known_BN: Tensor | None = None
     known_BI: Tensor | None = None
     log_q_N: Tensor | None = None
+    prediction_B: Tensor | None = None
+
+    def predicted_B(self) -> Tensor:
+        """What to compare with `target_B`: `prediction_B`, or without one the bare score."""
+        return self.positive_score_B() if self.prediction_B is None else self.prediction_B
+
+    def in_full_precision(self) -> LossInputs:
+        """Return the same inputs with half-precision tensors widened to float32."""
+        half = (torch.float16, torch.bfloat16)
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        wide: dict[str, Any] = {
+            name: value.float() for name, value in values.items() if isinstance(value, Tensor) and value.dtype in half
+        }
+        return replace(self, **wide) if wide else self
 
     def positive_score_B(self) -> Tensor:
         """Similarity of each row's user and positive."""
