@@ -1,0 +1,171 @@
+"""One run of a stage from the command line: settings, control, log, rendering."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reccli.cli import signals
+from reccli.cli.options import Common
+from reccli.cli.output import result_json, result_line, talk, warning
+from reccli.cli.progress import make_task
+
+if TYPE_CHECKING:
+    from reccli.stages.common import Control, StageResult
+    from reccli.workspace import Workspace
+
+__all__ = ["Log", "run_stage_command"]
+
+
+class Log:
+    """A log of JSON lines under `logs/<utc>-<id>/`; a log that cannot be written costs one warning, never the run."""
+
+    def __init__(self, workspace: Path, extra: Path | None) -> None:
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        self.folder = workspace / "logs" / name
+        self.extra = extra
+        self.broken = False
+        self.start = time.monotonic()
+
+    def record(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Append one record."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "event": event, **fields}, default=str)
+        paths = [self.folder / "log.jsonl", *([self.extra] if self.extra else [])]
+        for path in paths:
+            self._write(path, line + "\n", "a")
+
+    def result(self, body: Mapping[str, Any]) -> None:
+        """Write the run's result."""
+        self._write(self.folder / "result.json", json.dumps(body, default=str) + "\n", "w")
+
+    def _write(self, path: Path, text: str, mode: str) -> None:
+        if self.broken:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open(mode, encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            self.broken = True
+            warning(f"no log is written: {error.strerror}: {path}")
+
+
+def run_stage_command(
+    stage: str,
+    common: Common,
+    flags: Mapping[str, Any],
+    call: Callable[[Workspace, Any, Control], StageResult],
+    *,
+    extra_sets: tuple[str, ...] = (),
+    data_on_stdout: bool = False,
+) -> StageResult:
+    """Resolve settings, run the stage, render its result.
+
+    Args:
+        stage: Stage name.
+        common: Options that all stages take.
+        flags: Values by settings field.
+        call: Runs the stage on a workspace with settings and a control.
+        extra_sets: Further `--set` texts that flags stand for.
+        data_on_stdout: Result lines go to stderr, because stdout is for data.
+    """
+    from reccli.config import resolve
+    from reccli.stages.common import Control
+    from reccli.workspace import Workspace
+
+    resolved = resolve(
+        stage, flags=flags, sets=(*extra_sets, *common.sets), config=common.config, workspace=common.workspace
+    )
+    _environment(resolved.settings, common)
+    log = Log(common.workspace, common.log_file)
+    changed = {name: source for name, source in resolved.sources.items() if source != "default"}
+    quiet = common.quiet or common.json
+
+    def say(line: str) -> None:
+        log_record("say", {"line": line})
+        if not quiet:
+            talk(line)
+
+    def warn(line: str) -> None:
+        log_record("warning", {"line": line})
+        warning(line)
+
+    records: list[tuple[str, Mapping[str, Any]]] = []
+
+    def log_record(event: str, fields: Mapping[str, Any]) -> None:
+        # Kept back until the workspace exists: a refused command leaves no folder behind.
+        records.append((event, fields))
+        if common.workspace.is_dir() and not common.dry_run:
+            for name, body in records:
+                log.record(name, body)
+            records.clear()
+
+    log_record("settings", {"stage": stage, "settings": resolved.settings.model_dump(mode="json"), "sources": changed})
+    if common.verbose:
+        for name, source in sorted(changed.items()):
+            say(f"{stage}.{name} from {source}")
+    control = Control(
+        force=common.force,
+        dry_run=common.dry_run,
+        restart=common.restart,
+        lock_timeout=common.lock_timeout,
+        say=say,
+        warn=warn,
+        log=log_record,
+        task=make_task(quiet=quiet),
+        stop=signals.requested,
+    )
+    result = call(Workspace(common.workspace, verify=common.verify), resolved.settings, control)
+    body = _body(result)
+    if common.workspace.is_dir() and not common.dry_run:
+        log.result(body)
+    if common.json:
+        if not data_on_stdout:
+            result_json(body)
+    else:
+        _render(result, common, talk if data_on_stdout else result_line)
+    return result
+
+
+def _environment(settings: Any, common: Common) -> None:
+    """Let the network libraries do what `--online` says, before any of them is imported."""
+    if getattr(settings, "online", False):
+        os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "0"
+    if common.verbose < 2:
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _body(result: StageResult) -> dict[str, Any]:
+    version = result.version
+    return {
+        "stage": result.stage,
+        "status": result.status,
+        "run": version.name if version else None,
+        "version": version.fingerprint if version else None,
+        "why": list(result.why),
+        "data": dict(result.data),
+        "next": result.next,
+    }
+
+
+def _render(result: StageResult, common: Common, line: Callable[[str], None]) -> None:
+    if result.why and result.why != ("first run",) and not common.quiet:
+        talk(f"{result.stage}: runs because " + "; ".join(result.why))
+    if result.status == "up to date" and result.version is not None:
+        finished = result.version.manifest.finished[:16].replace("T", " ")
+        line(f"{result.stage}/{result.version.name} is up to date (made {finished})")
+    if result.status == "planned":
+        line(f"{result.stage}: would run ({'; '.join(result.why)})" if result.why else f"{result.stage}: would run")
+    for text in result.lines:
+        line(text)
+    if result.next and not common.quiet:
+        with contextlib.suppress(OSError):
+            line(f"next: {result.next}")

@@ -1,0 +1,48 @@
+"""Signals: the first one stops a run cleanly, the second at once.
+
+A stage that asks `requested` between its steps is left to stop by itself, with its work saved. Elsewhere the first signal
+raises `Interrupted` where the program stands; committed versions are safe by construction.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+from reccli.errors import Interrupted
+
+__all__ = ["install", "requested"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _State:
+    signal_number: int | None = None
+    last_poll: float = -1e9
+    interval: float = 0.0
+
+
+def install() -> None:
+    """Take over SIGINT, SIGTERM and SIGHUP (one that is ignored, as in `nohup`, stays so)."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+
+
+def requested() -> int | None:
+    """Return the signal that asked to stop, or None; asking marks the caller as one that stops by itself."""
+    now = time.monotonic()
+    _State.interval = min(now - _State.last_poll, 60.0)
+    _State.last_poll = now
+    return _State.signal_number
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    if _State.signal_number is not None:
+        os._exit(128 + number)
+    _State.signal_number = number
+    polled = time.monotonic() - _State.last_poll
+    if polled > max(1.0, 3 * _State.interval):
+        raise Interrupted(number)
