@@ -37,7 +37,7 @@ class Loss(Component, nn.Module):
 
     @classmethod
     def needs_for(cls, task: str) -> frozenset[str]:
-        """Return what the loss needs for a task (`ranking`, `rating`, `ctr`): `needs` unless a subclass says otherwise."""
+        """Return the needs for a task (`ranking`, `rating`, `ctr`): `needs` unless a subclass says otherwise."""
         return cls.needs
 
     @abstractmethod

@@ -1,0 +1,64 @@
+"""Bayesian personalised ranking. B batch rows, N negatives."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch.nn import functional
+
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+
+__all__ = ["BPR"]
+
+
+class BPR(Loss):
+    """Rank a user's positive above each of its negatives, pair by pair.
+
+    ::
+
+        l_b = mean over valid j of  log(1 + exp((s_bj - s_b) / t))
+
+    with `s_b` the similarity of user and positive, `s_bj` that of user and negative j, `t` the temperature. Known
+    positives among the negatives are no negatives; a row without a valid one has loss 0.
+
+    Args:
+        settings.temperature: Scale of the score differences; 1 for dot products, 0.05 to 0.5 for cosines.
+
+    Shapes:
+        user_BD, positive_BD, negative_ND or negative_BND, known_BN -> value_B.
+
+    Notes:
+        The paper draws one negative a step; this takes the mean over all that the sampler gave. The paper's
+        regularisation is the training loop's.
+
+    Paper:
+        Rendle, Freudenthaler, Gantner, Schmidt-Thieme: BPR, Bayesian Personalized Ranking from Implicit Feedback,
+        UAI 2009, https://arxiv.org/abs/1205.2618, section 4.2 (BPR-Opt).
+
+    Pairs well with:
+        `uniform` (with `own` negatives for the paper's setting) and `popularity`.
+
+    Example:
+        >>> import torch
+        >>> from reccli.api import LossInputs, Similarity
+        >>> one = torch.ones(2, 4)
+        >>> rest = torch.tensor([0, 1]), torch.ones(2), torch.ones(2)
+        >>> inputs = LossInputs(one, one, Similarity(), *rest, negative_ND=-one)
+        >>> BPR()(inputs).value_B
+        tensor([0.0003, 0.0003])
+    """
+
+    class Settings(ComponentSettings):
+        """Settings of `bpr`."""
+
+        temperature: float = Field(default=1.0, gt=0)
+        """What score differences are divided by: 1 for dot products, 0.05 to 0.5 for cosines."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+
+    def compute(self, inputs: LossInputs) -> LossOutput:
+        """Return the mean pairwise logistic loss of each row."""
+        difference_BN = inputs.negative_score_BN() - inputs.positive_score_B().unsqueeze(1)
+        each_BN = functional.softplus(difference_BN / self.settings.temperature)
+        return LossOutput(self.mean_over_negatives(each_BN, inputs.known_BN))

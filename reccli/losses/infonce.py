@@ -1,0 +1,90 @@
+"""InfoNCE, also known as sampled softmax and NT-Xent. B batch rows, N negatives, P positions (the positive, then N)."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.errors import ConfigError
+
+__all__ = ["InfoNCE"]
+
+
+class InfoNCE(Loss):
+    """Pick a user's positive out of the positive and its negatives (contrastive cross-entropy).
+
+    ::
+
+        l_b = -s_b / t + log( exp(s_b / t) + sum over valid j of exp(s_bj / t - c_j) )
+
+    with `s_b` the similarity of user and positive, `s_bj` that of user and negative j, `t` the temperature, and
+    `c_j = log(N q_j)` with `log_q`, else 0. Known positives of the user among the negatives (false negatives) are left
+    out; a row without a valid negative has loss 0.
+
+    Args:
+        settings.temperature: What similarities are divided by; 0.05 to 0.3 for cosines, about 1 for dot products.
+        settings.log_q: Correct for how often the sampler proposes an item (`log_q_N`).
+
+    Shapes:
+        user_BD, positive_BD, negative_ND or negative_BND, known_BN, log_q_N -> value_B.
+
+    Raises:
+        ConfigError: `log_q` is on and the sampler gives no proposal probabilities.
+
+    Notes:
+        With `log_q` the sum over negatives is an unbiased estimate of the sum over the whole catalogue without the
+        known items, so the loss approaches `softmax`. The positive is in the sum with certainty, not by a draw, and is
+        not corrected (Yi et al. 2019 correct it as well).
+
+    Paper:
+        van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, 2018,
+        https://arxiv.org/abs/1807.03748, equation 4. The correction: Yi et al., Sampling-Bias-Corrected Neural Modeling
+        for Large Corpus Item Recommendations, RecSys 2019, https://doi.org/10.1145/3298689.3346996, section 3.
+
+    Pairs well with:
+        `in-batch`, and `uniform` or `popularity` where the catalogue is larger than the batch.
+
+    Example:
+        >>> import torch
+        >>> from reccli.api import LossInputs, Similarity
+        >>> one = torch.ones(2, 4)
+        >>> inputs = LossInputs(one, one, Similarity("cosine"), torch.tensor([0, 1]), torch.ones(2), torch.ones(2),
+        ...                     negative_ND=-one)
+        >>> bool((InfoNCE()(inputs).value_B < 0.001).all())
+        True
+    """
+
+    class Settings(ComponentSettings):
+        """Settings of `infonce`."""
+
+        temperature: float = Field(default=0.2, gt=0)
+        """What similarities are divided by: 0.05 to 0.3 for cosines, about 1 for dot products."""
+        log_q: bool = False
+        """Correct for how often the sampler proposes an item, so that popular items are not pushed away for it."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+
+    def compute(self, inputs: LossInputs) -> LossOutput:
+        """Return each row's negative log probability of the positive."""
+        negative_BN = inputs.negative_score_BN() / self.settings.temperature
+        if self.settings.log_q:
+            negative_BN = negative_BN - self._correction_N(inputs)
+        negative_BN = self.masked(negative_BN, inputs.known_BN)
+        positive_B = inputs.positive_score_B() / self.settings.temperature
+        logit_BP = torch.cat([positive_B.unsqueeze(1), negative_BN], dim=1)
+        return LossOutput(logit_BP.logsumexp(1) - positive_B)
+
+    @staticmethod
+    def _correction_N(inputs: LossInputs) -> Tensor:
+        log_q_N = inputs.log_q_N
+        if log_q_N is None:
+            raise ConfigError(
+                "loss.log_q=true: this sampler does not say how likely it proposes an item",
+                hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
+            )
+        return log_q_N.to(inputs.user_BD.dtype) + math.log(max(log_q_N.shape[0], 1))
