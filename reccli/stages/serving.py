@@ -1,0 +1,130 @@
+"""What evaluate and recommend share: a run's vectors for histories as they stood at some time, and what it can reach.
+
+U users, I items, D embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reccli.api.data import Histories
+from reccli.artifacts import PARTS, Prepared, read_vectors
+from reccli.errors import ConfigError, MissingArtifactError
+from reccli.workspace import Version, Workspace
+
+if TYPE_CHECKING:
+    from reccli.stages.common import Control
+
+__all__ = ["Served", "open_run", "popularity_scores"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A finetune run, asked for users as of some parts of the data.
+
+    Args:
+        version: The run.
+        prepared: The prepared data it was trained on.
+        parts: Parts of the data that count as known.
+        device: Torch device name for encoding.
+    """
+
+    version: Version
+    prepared: Prepared
+    parts: tuple[str, ...]
+    device: str = "cpu"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The run's facts."""
+        return self.version.manifest.facts
+
+    @property
+    def trained_parts(self) -> tuple[str, ...]:
+        """Parts of the data that the run learned from."""
+        return PARTS if self.facts.get("refit") else ("train",)
+
+    @cached_property
+    def histories(self) -> Histories:
+        """Known interactions of all users."""
+        return self.prepared.histories(*self.parts)
+
+    @cached_property
+    def item_ID(self) -> Float32:
+        """Stored item vectors."""
+        return read_vectors(self.version, "item_vectors")
+
+    @cached_property
+    def user_UD(self) -> Float32:
+        """User vectors that know what `parts` know, where the encoder can; else as they were trained."""
+        if self.facts.get("serves_new_users") and set(self.parts) != set(self.trained_parts):
+            return self.encode(self.histories)
+        return read_vectors(self.version, "user_vectors")
+
+    @cached_property
+    def fitted(self) -> Any:
+        """The run's encoder with its weights."""
+        from reccli.training.restore import load_encoder
+
+        return load_encoder(self.version, self.prepared, device=self.device)
+
+    def encode(self, histories: Histories) -> Float32:
+        """Return stored vectors of users given by history.
+
+        Raises:
+            ConfigError: The encoder knows only the users it was trained on.
+        """
+        if not self.facts.get("serves_new_users"):
+            raise ConfigError(
+                f"encoder '{self.version.manifest.settings.get('encoder')}' of run '{self.version.name}' knows only the users "
+                "it was trained on",
+                hint="train one that reads histories: reccli finetune --encoder history",
+            )
+        return np.asarray(self.fitted.user_vectors(histories), dtype=np.float32)
+
+    @cached_property
+    def reachable_I(self) -> npt.NDArray[np.bool_]:
+        """Items that the run has a vector of its own for."""
+        if self.facts.get("serves_new_items"):
+            return np.ones(self.prepared.items.height, np.bool_)
+        known = np.bincount(self.prepared.histories(*self.trained_parts).item_E, minlength=self.prepared.items.height)
+        return known > 0
+
+    @cached_property
+    def reachable_U(self) -> npt.NDArray[np.bool_]:
+        """Users that the run has a vector of its own for."""
+        if self.facts.get("serves_new_users"):
+            return self.histories.length_U > 0
+        return self.prepared.histories(*self.trained_parts).length_U > 0
+
+
+def open_run(workspace: Workspace, run: str | None, parts: tuple[str, ...], control: Control, *, device: str) -> Served:
+    """Open a finetune run together with the data it was trained on.
+
+    Raises:
+        MissingArtifactError: There is no such run, or its data is gone.
+    """
+    version = workspace.current("finetune", run)
+    fingerprint = version.manifest.parents.get("prepare/main", "")
+    prepared = workspace.find("prepare", "main", fingerprint)
+    if prepared is None:
+        raise MissingArtifactError(
+            f"the prepared data of run '{version.name}' ({fingerprint}) is gone or damaged",
+            hint="reccli finetune --force",
+        )
+    if workspace.current("prepare", verify=False).fingerprint != fingerprint:
+        control.warn(f"run '{version.name}' was trained on older prepared data; reccli finetune brings it up to date")
+    return Served(version, Prepared(prepared), parts, device)
+
+
+def popularity_scores(histories: Histories) -> Float32:
+    """Score of each item for users without a history: log(1 + interactions), as a 1-d vector; shape I x 1."""
+    count_I = np.bincount(histories.item_E, minlength=histories.n_items)
+    return np.log1p(count_I).astype(np.float32)[:, None]
