@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from reccli.api import LabelMetric
 
@@ -48,5 +47,7 @@ class AUC(LabelMetric):
         n_other = len(label_R) - n_clicked
         if not n_clicked or not n_other:
             return float("nan")
-        rank_sum = float(rankdata(probability_R)[clicked_R].sum())
+        _, level_R, count_L = np.unique(probability_R, return_inverse=True, return_counts=True)
+        rank_L = np.cumsum(count_L) - (count_L - 1) / 2  # mean rank of the rows at each level of probability
+        rank_sum = float(rank_L[level_R[clicked_R]].sum())
         return (rank_sum - n_clicked * (n_clicked + 1) / 2) / (n_clicked * n_other)

@@ -1,0 +1,1 @@
+"""Finding the best items of each user: exact, in bounded memory, whatever the device and the blocks."""
