@@ -2,8 +2,8 @@
 
 Built-ins and third parties are registered by the same line in `pyproject.toml`. A built-in is never shadowed, two
 distributions with one name are an error that names both (unless asked for as `distribution:name`), and a broken plugin
-hurts only the run that uses it. `RECCLI_PLUGINS` set to a comma-separated list of distributions loads those alone (empty:
-none).
+hurts only the run that uses it. `RECCLI_PLUGINS` set to a comma-separated list of distributions loads those alone
+(empty: none).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def load(kind: str, name: str) -> type[Any]:
     label = f"{kind} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value})"
     hint = f"update or uninstall it: pip uninstall {entry.distribution}"
     try:
-        loaded = entry.entry_point.load()
+        loaded: Any = entry.entry_point.load()
     except KeyboardInterrupt as error:  # a module that raises it on import is broken, not a Ctrl-C we could tell apart
         raise PluginError(f"{label} cannot be imported: KeyboardInterrupt", hint=hint) from error
     except (Exception, SystemExit) as error:
@@ -133,22 +133,19 @@ def load(kind: str, name: str) -> type[Any]:
         raise PluginError(f"{label} is not a subclass of reccli.api.{base.__name__}", hint=hint)
     from reccli.api import API_VERSION
 
-    if loaded.api_version != API_VERSION:
-        raise PluginError(f"{label} is written for plugin API {loaded.api_version}, this is {API_VERSION}", hint=hint)
-    return loaded
+    component: type[Any] = loaded
+    if component.api_version != API_VERSION:
+        raise PluginError(
+            f"{label} is written for plugin API {component.api_version}, this is {API_VERSION}", hint=hint
+        )
+    return component
 
 
 def _base(kind: str) -> type[Any]:
     from reccli import api
 
-    return {
-        "reader": lambda: api.Reader,
-        "encoder": lambda: api.Encoder,
-        "loss": lambda: api.Loss,
-        "sampler": lambda: api.Sampler,
-        "objective": lambda: api.Objective,
-        "metric": lambda: api.Metric,
-    }[kind]()
+    base: type[Any] = getattr(api, kind.capitalize())
+    return base
 
 
 def settings_of(kind: str, name: str, values: Mapping[str, Any]) -> Any:

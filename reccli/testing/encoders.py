@@ -1,0 +1,194 @@
+"""Conformance of encoders. B batch rows, N items, U users, I items, D embedding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reccli.api import Context, Encoder, Histories, TrainingData
+from reccli.testing.conformance import Conformance
+from reccli.testing.inputs import batch_of
+from reccli.testing.worlds import checkerboard
+
+__all__ = ["EncoderConformance"]
+
+
+class EncoderConformance(Conformance):
+    """Every check of an encoder.
+
+    Args:
+        component: The registered name, or the class itself.
+        settings: Settings to build it with (small sizes keep the checks fast).
+    """
+
+    kind = "encoder"
+
+    def data(self) -> TrainingData:
+        """Return the data that it is set up with; override for an encoder that needs more."""
+        return checkerboard(users=12, items=10, held_out=1).data
+
+    def context(self) -> Context:
+        """Return the context that it is set up in; override for an encoder that needs a folder or the network."""
+        return Context(seed=7)
+
+    def test_is_an_encoder(self) -> None:
+        """It is a subclass of `reccli.api.Encoder`, and `data()` meets its needs."""
+        self.expect(issubclass(self.component_class, Encoder), "not a subclass of reccli.api.Encoder")
+        missing = self.component_class.needs - self.data().provides()
+        self.expect(not missing, f"needs {sorted(missing)}, which data() of the test does not provide")
+
+    def test_training_vectors(self) -> None:
+        """`users` gives BD and `items` gives ND of one D, floating and finite, and gradients reach parameters."""
+        self.skip_unless(self.component_class.trainable, "solved in closed form")
+        data, encoder = self._ready()
+        encoder.train()
+        batch, item_N = batch_of(data), torch.tensor([3, 0, 7])
+        self._begin(encoder)
+        user_BD, item_ND = encoder.users(batch), encoder.items(item_N)
+        self._vectors(user_BD, len(batch), "users(batch)")
+        self._vectors(item_ND, len(item_N), "items(codes)")
+        self.expect(user_BD.shape[1] == item_ND.shape[1], f"users have {user_BD.shape[1]} numbers, items differ")
+        for tensor in encoder.regularised(batch):
+            self.expect(tensor.ndim == 2 and tensor.is_floating_point(), "regularised() gives other than embeddings")
+        (user_BD @ item_ND.T).square().sum().backward()
+        gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
+        self.expect(any(bool(gradient.any()) for gradient in gradients), "no parameter gets a gradient")
+        self.expect(all(bool(gradient.isfinite().all()) for gradient in gradients), "a gradient is not finite")
+
+    def test_parameter_groups_hold_every_parameter_once(self) -> None:
+        """Each trainable parameter is in exactly one optimiser group."""
+        self.skip_unless(self.component_class.trainable, "solved in closed form")
+        _, encoder = self._ready()
+        grouped = [id(p) for group in encoder.parameter_groups() for p in group["params"]]
+        trainable = [id(p) for p in encoder.parameters() if p.requires_grad]
+        self.expect(len(grouped) == len(set(grouped)), "a parameter is in two groups")
+        self.expect(set(grouped) >= set(trainable), "a trainable parameter is in no group")
+
+    def test_items_do_not_depend_on_their_company(self) -> None:
+        """`items` of some codes are those rows of `all_items`."""
+        self.skip_unless(self.component_class.trainable, "solved in closed form")
+        _, encoder = self._ready()
+        encoder.eval()
+        self._begin(encoder)
+        item_N = torch.tensor([4, 1, 8])
+        with torch.no_grad():
+            self._close(encoder.items(item_N), encoder.all_items()[item_N], "items(codes) and all_items() differ")
+
+    def test_own_positive_does_not_leak(self) -> None:
+        """A row's user vector stays the same when that row's own item becomes another."""
+        uses_history = self.component_class.grouped or "history" in self.component_class.needs
+        self.skip_unless(uses_history and self.component_class.trainable, "users are not made of their histories")
+        data, encoder = self._ready()
+        rows = np.arange(int(data.train.offset_U1[2]))
+        row = 2
+        changed = _other_item(data, row)
+        other = self._build_on(changed)
+        other.load_state_dict(encoder.state_dict())
+        vectors = []
+        for model, seen in ((encoder, data), (other, changed)):
+            model.eval()
+            self._begin(model)
+            with torch.no_grad():
+                vectors.append(model.users(batch_of(seen, rows)))
+        self._close(vectors[1][row], vectors[0][row], "the row's own positive leaks into its user vector")
+
+    def test_exports(self) -> None:
+        """`export_items` is ID and `export_users` UD, on the CPU, float32 and finite, without gradients."""
+        data, encoder = self._ready()
+        encoder.eval()
+        item_ID, user_UD = encoder.export_items(), encoder.export_users(data.train)
+        self._vectors(item_ID, data.n_items, "export_items()")
+        self._vectors(user_UD, data.n_users, "export_users(histories)")
+        self.expect(item_ID.shape[1] == user_UD.shape[1], "exported users and items have different sizes")
+        for tensor in (item_ID, user_UD):
+            self.expect(tensor.dtype == torch.float32 and tensor.device.type == "cpu", "exports float32 on the CPU")
+            self.expect(not tensor.requires_grad, "exports carry gradients")
+        warm_I = encoder.warm_items()
+        if warm_I is not None:
+            right = warm_I.dtype == torch.bool and tuple(warm_I.shape) == (data.n_items,)
+            self.expect(right, f"warm_items() is {warm_I.dtype} of shape {tuple(warm_I.shape)}")
+
+    def test_seed_decides(self) -> None:
+        """Two encoders set up with one seed export the same, whatever torch's own generator is."""
+        data = self.data()
+        exports = []
+        with torch.random.fork_rng(devices=[]):
+            for state in (1, 2):
+                torch.manual_seed(state)
+                exports.append(self._exports(self._build_on(data), data))
+        for first, second in zip(*exports, strict=True):
+            self._close(second, first, "set up twice with one seed, it differs")
+
+    def test_state_round_trip(self) -> None:
+        """Setup in another process and `load_state_dict` give equal vectors: all that is learned is in the state."""
+        data, encoder = self._ready()
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter.add_(0.01)
+        rebuilt = self._build_on(data)
+        state = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
+        rebuilt.load_state_dict(state)
+        for first, second in zip(self._exports(encoder, data), self._exports(rebuilt, data), strict=True):
+            self._close(second, first, "the state does not hold all that was learned")
+
+    def test_new_users(self) -> None:
+        """With `serves_new_users`: any histories, in any order and number, an empty one included, get vectors."""
+        self.skip_unless(self.component_class.serves_new_users, "does not serve users unseen in training")
+        data, encoder = self._ready()
+        encoder.eval()
+        all_UD = encoder.export_users(data.train)
+        some = np.array([5, 0, 5])
+        self._close(encoder.export_users(data.train.rows(some)), all_UD[some], "a user depends on its company")
+        histories = Histories.from_arrays([0, 0, 2], [1, 4, 9], n_users=3, n_items=data.n_items)
+        self._vectors(encoder.export_users(histories), 3, "export_users(new histories, the second one empty)")
+
+    def test_new_items(self) -> None:
+        """With `serves_new_items`: texts, in any order and company, an empty one included, get vectors."""
+        self.skip_unless(self.component_class.serves_new_items, "does not serve items unseen in training")
+        _, encoder = self._ready()
+        encoder.eval()
+        texts = ["The rocket planet story", "", "kiss, garden & dance", "Ünknown wörds 宇宙"]
+        vectors = encoder.encode_texts(texts)
+        self._vectors(vectors, len(texts), "encode_texts(texts)")
+        self.expect(vectors.shape[1] == encoder.export_items().shape[1], "texts and items have different sizes")
+        backwards = encoder.encode_texts(texts[::-1])
+        self._close(backwards.flip(0), vectors, "a text's vector depends on its company")
+
+    def _ready(self) -> tuple[TrainingData, Any]:
+        data = self.data()
+        return data, self._build_on(data)
+
+    def _build_on(self, data: TrainingData) -> Any:
+        encoder = self.build()
+        encoder.setup(data, self.context())
+        return encoder
+
+    def _begin(self, encoder: Any) -> None:
+        encoder.begin_epoch(0)
+        encoder.begin_step()
+
+    def _exports(self, encoder: Any, data: TrainingData) -> tuple[Tensor, Tensor]:
+        encoder.eval()
+        return encoder.export_items(), encoder.export_users(data.train)
+
+    def _vectors(self, tensor: Tensor, rows: int, what: str) -> None:
+        self.expect(tensor.ndim == 2 and len(tensor) == rows, f"{what}: {tuple(tensor.shape)}, not ({rows}, D)")
+        self.expect(tensor.is_floating_point(), f"{what} is {tensor.dtype}")
+        self.expect(bool(tensor.isfinite().all()), f"{what} has numbers that are not finite")
+
+    def _close(self, got: Tensor, expected: Tensor, message: str) -> None:
+        same = got.shape == expected.shape and torch.allclose(got.double(), expected.double(), rtol=1e-4, atol=1e-5)
+        self.expect(same, message)
+
+
+def _other_item(data: TrainingData, row: int) -> TrainingData:
+    train = data.train
+    user = int(train.user_E[row])
+    met = train.item_E[train.offset_U1[user] : train.offset_U1[user + 1]]
+    item_E = train.item_E.copy()
+    item_E[row] = np.setdiff1d(np.arange(train.n_items), met)[0]
+    return replace(data, train=replace(train, item_E=item_E))
