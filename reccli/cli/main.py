@@ -91,13 +91,18 @@ def _normalise(token: str) -> str:
     return token.replace("_", "-")
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
-) -> None:
-    """Raw interactions in, recommendations out: prepare, pretrain, finetune, evaluate, recommend."""
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"reccli {__version__}\n")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Raw interactions in, recommendations out: prepare, pretrain, finetune, evaluate, recommend."""
 
 
 def _stub(name: str) -> Callable[[], None]:
