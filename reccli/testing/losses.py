@@ -55,7 +55,7 @@ class LossConformance(Conformance):
     def test_rows_may_stand_in_any_order(self) -> None:
         """Permuting the rows permutes the values and leaves the terms."""
         for inputs in self._cases():
-            order = torch.randperm(len(inputs.user_BD), generator=torch.Generator().manual_seed(1))
+            order = torch.arange(len(inputs.user_BD)).roll(1)
             changes: dict[str, Any] = {name: _at(getattr(inputs, name), order) for name in ROW_FIELDS}
             self._same(self._run(replace(inputs, **changes)), self._run(inputs), "rows were permuted", order)
 
@@ -64,7 +64,7 @@ class LossConformance(Conformance):
         for inputs in self._cases():
             if inputs.known_BN is None:
                 continue
-            order = torch.randperm(inputs.known_BN.shape[1], generator=torch.Generator().manual_seed(1))
+            order = torch.arange(inputs.known_BN.shape[1]).roll(1)
             changed = replace(
                 inputs,
                 negative_ND=_at(inputs.negative_ND, order),

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from unittest import SkipTest
+
+import pytest
+
+from reccli.api import Component, ComponentSettings
+from reccli.losses.bpr import BPR
+from reccli.testing import LossConformance
+from reccli.testing.conformance import Conformance
+
+
+class Loose(ComponentSettings):
+    model_config = {"extra": "ignore"}
+
+
+class Thawed(ComponentSettings):
+    model_config = {"frozen": False}
+
+
+class Undocumented(Component):
+    class Settings(ComponentSettings):
+        size: int = 1
+
+
+class Wordy(Component):
+    """A component with a setting that has no words."""
+
+    class Settings(ComponentSettings):
+        size: int = 1
+
+
+class LooseComponent(Component):
+    """A component that takes any setting."""
+
+    Settings = Loose
+
+
+class ThawedComponent(Component):
+    """A component whose settings can change."""
+
+    Settings = Thawed
+
+
+class Old(BPR):
+    """A loss of another age."""
+
+    api_version = 0
+
+
+class Forgetful(Component):
+    """A component that loses its settings."""
+
+    def __init__(self, settings=None):
+        super().__init__(None)
+
+
+class ForgetfulWithSize(Forgetful):
+    """A component that loses its settings, of which it has one."""
+
+    class Settings(ComponentSettings):
+        size: int = 1
+        """Words."""
+
+
+@pytest.mark.parametrize(
+    ("component", "check", "match"),
+    [
+        (Undocumented, "test_is_documented", "no docstring of its own"),
+        (Wordy, "test_is_documented", "setting 'size' has no docstring"),
+        (LooseComponent, "test_settings_round_trip", "accepts unknown names"),
+        (ThawedComponent, "test_settings_round_trip", "not frozen"),
+        (Old, "test_speaks_this_api_version", "api_version is 0, installed is 1"),
+        (Old, "test_is_registered", "no entry point reccli.losses has the value '.*:Old'"),
+    ],
+)
+def test_a_fault_is_found(fails, component, check, match):
+    fails(Conformance, component, check, match, kind="loss")
+
+
+def test_lost_settings_are_found(fails):
+    fails(Conformance, ForgetfulWithSize, "test_settings_round_trip", "keep its settings", settings={"size": 2})
+
+
+def test_a_class_and_a_name_are_the_same():
+    named = type("Kit", (LossConformance,), {"component": "bpr"})()
+    classy = type("Kit", (LossConformance,), {"component": BPR})()
+    assert named.component_class is classy.component_class is BPR
+    for kit in (named, classy):
+        kit.test_is_registered()
+        kit.test_is_documented()
+
+
+def test_without_a_component_it_says_what_to_set():
+    with pytest.raises(AssertionError, match="must set `component`"):
+        LossConformance().build()
+
+
+def test_a_check_that_does_not_apply_is_skipped_with_the_reason():
+    with pytest.raises(SkipTest, match="because"):
+        Conformance().skip_unless(False, "because")
+    Conformance().skip_unless(True, "because")
