@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["infer_type", "is_id", "typed"]
 
 WHOLE = r"^(0|-?[1-9]\d{0,17})$"
-NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?$"
+NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?$"
 DATE = r"^\d{4}-\d{2}-\d{2}$"
 ID_NAMES = re.compile(r"(^|_)(id|ids|code|isbn\d*|asin|ean|upc|sku|uuid|guid|zip|zipcode|zip_code|postcode|phone)$")
 

@@ -52,7 +52,7 @@ def leakage_report(rows: SplitRows, part_E: Parts, *, repeats: bool, comparable_
     return pl.DataFrame(found, schema=types, orient="row")
 
 
-def summary(report: pl.DataFrame, *, split: str) -> list[str]:
+def summary(report: pl.DataFrame) -> list[str]:
     """Say in a few phrases what leaks: nothing, or each kind of leak with its size.
 
     Users and items that are in one part only are no leak and are not counted here. Training rows later than another
