@@ -34,7 +34,7 @@ class BPR(Loss):
 
     Paper:
         Rendle, Freudenthaler, Gantner, Schmidt-Thieme: BPR, Bayesian Personalized Ranking from Implicit Feedback,
-        UAI 2009, https://arxiv.org/abs/1205.2618, section 4.2 (BPR-Opt).
+        UAI 2009, https://arxiv.org/abs/1205.2618, section 4.1 (BPR-Opt).
 
     Pairs well with:
         `uniform` (with `own` negatives for the paper's setting) and `popularity`.

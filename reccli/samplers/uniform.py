@@ -37,7 +37,7 @@ class Uniform(Sampler):
         nothing.
 
     Paper:
-        Rendle et al.: BPR, UAI 2009, https://arxiv.org/abs/1205.2618, section 4.1 (own negatives).
+        Rendle et al.: BPR, UAI 2009, https://arxiv.org/abs/1205.2618, section 4.2 (own negatives).
 
     Pairs well with:
         `infonce`, `bpr`, `bce`.
