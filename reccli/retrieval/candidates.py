@@ -18,7 +18,7 @@ from reccli.errors import DamagedArtifactError, ReccliError
 __all__ = ["Candidates", "Vectors", "candidates", "finite_norms"]
 
 Vectors = npt.NDArray[np.float32] | torch.Tensor
-NORM_ROWS = 65_536
+NORM_ROWS = 2048  # the float64 copy stays in the cache
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ MAX_BYTES = 256 * 2**20
 SLACK = 8  # items proposed beyond k
 FEWEST_ROWS = 256  # a matrix product of fewer rows is slow: rather cut the candidates
 MOST_ROWS = 4096
+CACHE_BYTES = 16 * 2**20  # gathered vectors that outgrow the cache take three times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ def _settle(
 def _score_anew(user_BD: torch.Tensor, item_CD: torch.Tensor, column_BS: torch.Tensor, max_bytes: int) -> torch.Tensor:
     """Dot products of each user with its own proposed items in float64, rounded to float32."""
     rows, size = column_BS.shape
-    height = max(1, max_bytes // (12 * size * user_BD.shape[1]))
+    height = max(1, min(max_bytes, CACHE_BYTES) // (12 * size * max(1, user_BD.shape[1])))
     parts = []
     for low in range(0, rows, height):
         column_bS = column_BS[low : low + height]
