@@ -77,4 +77,5 @@ class DCL(Loss):
     def _weight_B(self, positive_B: Tensor) -> Tensor:
         if self.settings.sigma is None:
             return torch.ones_like(positive_B)
-        return 2.0 - len(positive_B) * (positive_B / self.settings.sigma).softmax(0)
+        share_B: Tensor = (positive_B / self.settings.sigma).softmax(0)
+        return 2.0 - len(positive_B) * share_B
