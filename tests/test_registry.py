@@ -1,0 +1,272 @@
+"""The registry: names without imports, suggestions, clashes, broken plugins, and every built-in in its place."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from reccli import registry
+from reccli.errors import ConfigError, PluginError
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILTINS = [entry for entry in registry.entries() if entry.builtin]
+FOLDERS = {kind: group.removeprefix("reccli.") for kind, group in registry.KINDS.items()}
+API_BASES = {"Reader", "Encoder", "Loss", "Sampler", "Objective"} | {
+    f"{sort}Metric" for sort in ("Ranking", "Rating", "Label", "Catalogue")
+}
+GOOD = """
+from reccli.api import Loss
+class Good(Loss):
+    '''A loss for a test.'''
+class Old(Good):
+    api_version = 0
+number = 3
+def function(): ...
+"""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_registry():
+    registry._all_entries.cache_clear()
+    yield
+    registry._all_entries.cache_clear()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a made-up distribution on the path: name, module's source, entry points by group."""
+
+    def install(name, source=GOOD, *, module=None, **groups):
+        module = module or name.replace("-", "_")
+        site = tmp_path / name
+        info = site / f"{name.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(source, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n", encoding="utf-8")
+        lines = []
+        for group, points in groups.items():
+            lines += [f"[reccli.{group}]", *(f"{key} = {value}" for key, value in points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        registry._all_entries.cache_clear()
+
+    return install
+
+
+def said(kind, name):
+    """Message and hint of the error that loading raises."""
+    with pytest.raises(PluginError) as caught:
+        registry.load(kind, name)
+    return caught.value.message, caught.value.hint
+
+
+@pytest.mark.fault(108)
+def test_names_come_without_importing_a_component():
+    code = (
+        "import sys; from reccli import registry\n"
+        "names = [registry.names(kind) for kind in registry.KINDS]\n"
+        "assert 'bpr' in registry.names('loss'), names\n"
+        "values = {entry.value.split(':')[0] for entry in registry.entries()}\n"
+        "print(sorted((values | {'torch', 'polars'}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_names_are_sorted_and_unique():
+    for kind in registry.KINDS:
+        assert registry.names(kind) == sorted(set(registry.names(kind)))
+
+
+def test_a_mistyped_name_gets_the_nearest_and_all_names():
+    with pytest.raises(ConfigError, match="no loss called 'infonec'; did you mean 'infonce'") as caught:
+        registry.find("loss", "infonec")
+    assert "bce, bpr" in caught.value.message
+    assert caught.value.hint == "reccli plugins list --kind loss"
+
+
+@pytest.mark.fault(100)
+def test_two_packages_with_one_name_are_an_error_that_names_both(install):
+    for name in ("test-one", "test-two"):
+        install(name, losses={"twin": f"{name.replace('-', '_')}:Good"})
+    message, hint = said("loss", "twin")
+    assert message == "two packages register the loss 'twin': test-one and test-two"
+    assert hint == "name one of them in full, as in 'test-one:twin'"
+    assert registry.load("loss", "test-two:twin").__module__ == "test_two"
+    assert registry.load("loss", "Test_One:twin").__module__ == "test_one"
+
+
+@pytest.mark.fault(100)
+def test_a_built_in_is_never_shadowed(install):
+    install("test-shadow", losses={"bpr": "test_shadow:Good"})
+    assert registry.load("loss", "bpr").__module__ == "reccli.losses.bpr"
+    assert registry.load("loss", "reccli:bpr").__module__ == "reccli.losses.bpr"
+    assert registry.load("loss", "test-shadow:bpr").__module__ == "test_shadow"
+
+
+def test_one_package_on_the_path_twice_is_no_clash(install, tmp_path, monkeypatch):
+    install("test-twice", losses={"twice": "test_twice:Good"})
+    copy = shutil.copytree(tmp_path / "test-twice", tmp_path / "copy")
+    monkeypatch.syspath_prepend(str(copy))
+    registry._all_entries.cache_clear()
+    assert [entry.name for entry in registry.entries("loss") if entry.distribution == "test-twice"] == ["twice"]
+    assert registry.load("loss", "twice").__name__ == "Good"
+
+
+@pytest.mark.fault(99)
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
+        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_broken_plugin_hurts_only_those_who_use_it(install, source, named):
+    install("test-broken", source, losses={"broken": "test_broken:Good"})
+    message, hint = said("loss", "broken")
+    assert message.startswith("loss 'broken' of test-broken 1.2 (test_broken:Good) cannot be imported: ")
+    assert named in message
+    assert hint == "update or uninstall it: pip uninstall test-broken"
+    assert "broken" in registry.names("loss")
+    assert registry.load("loss", "bpr").__name__ == "BPR"
+
+
+@pytest.mark.fault(101)
+@pytest.mark.parametrize(
+    ("kind", "value", "named"),
+    [
+        ("loss", "test_wrong:Missing", "AttributeError: module 'test_wrong' has no attribute 'Missing'"),
+        ("loss", "test_wrong:number", "is not a subclass of reccli.api.Loss"),
+        ("loss", "test_wrong:function", "is not a subclass of reccli.api.Loss"),
+        ("sampler", "test_wrong:Good", "is not a subclass of reccli.api.Sampler"),
+        ("loss", "test_wrong:Old", "is written for plugin API 0, this is 1"),
+    ],
+)
+def test_what_is_no_component_is_refused(install, kind, value, named):
+    install("test-wrong", **{FOLDERS[kind]: {"wrong": value}})
+    message, _ = said(kind, "wrong")
+    assert named in message
+    assert "test-wrong 1.2" in message
+
+
+@pytest.mark.fault(106)
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        (None, {"one-loss", "two-loss"}),
+        ("", set()),
+        (" , ", set()),
+        ("test-one", {"one-loss"}),
+        ("Test_One , test.two", {"one-loss", "two-loss"}),
+        ("someone-else", set()),
+    ],
+)
+def test_the_allow_list_decides_which_packages_are_seen(install, monkeypatch, allowed, expected):
+    for name in ("one", "two"):
+        install(f"test-{name}", losses={f"{name}-loss": f"test_{name}:Good"})
+    if allowed is None:
+        monkeypatch.delenv("RECCLI_PLUGINS", raising=False)
+    else:
+        monkeypatch.setenv("RECCLI_PLUGINS", allowed)
+    assert set(registry.names("loss")) & {"one-loss", "two-loss"} == expected
+    assert "bpr" in registry.names("loss")
+
+
+def test_settings_are_named_in_full_when_they_are_wrong():
+    with pytest.raises(
+        ConfigError, match="no setting of loss 'infonce' called 'temprature'; did you mean 'temperature'"
+    ):
+        registry.settings_of("loss", "infonce", {"temprature": 0.1})
+    with pytest.raises(ConfigError, match=r"loss\.temperature=-1: input should be greater than 0") as caught:
+        registry.settings_of("loss", "infonce", {"temperature": -1})
+    assert caught.value.hint == "reccli plugins show loss infonce"
+
+
+def test_create_builds_with_settings():
+    loss = registry.create("loss", "infonce", {"temperature": 0.07})
+    assert loss.settings.temperature == 0.07
+    assert registry.create("loss", "mse").settings.model_dump() == {}
+
+
+def test_provenance_names_package_and_version(install):
+    install("test-one", losses={"one-loss": "test_one:Good"})
+    got = registry.provenance([("loss", "bpr"), ("loss", "test-one:one-loss")])
+    assert got == {"loss:bpr": f"reccli {distribution('reccli').version}", "loss:one-loss": "test-one 1.2"}
+
+
+@pytest.mark.parametrize(
+    "folder", [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))], ids=lambda path: path.name
+)
+def test_installed_entry_points_are_those_of_pyproject(folder):
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    written = {
+        (group, name, value) for group, points in project["entry-points"].items() for name, value in points.items()
+    }
+    points = distribution(project["name"]).entry_points
+    installed = {(point.group, point.name, point.value) for point in points if point.group.startswith("reccli.")}
+    again = f"pip install --no-deps -e {folder.relative_to(ROOT)}"
+    assert installed == written, f"{project['name']} is installed with other entry points: {again}"
+
+
+def test_plugins_of_this_repository_are_found():
+    found = {(entry.kind, entry.name): entry.distribution for entry in registry.entries() if not entry.builtin}
+    assert found[("loss", "dcl")] == "reccli-dcl"
+    assert found[("sampler", "mixed-negatives")] == "reccli-mixed-negatives"
+    assert found[("encoder", "static-text")] == "reccli-static-text"
+
+
+@pytest.mark.parametrize("entry", BUILTINS, ids=lambda entry: f"{entry.kind}-{entry.name}")
+def test_every_built_in_loads_is_documented_and_tested(entry):
+    component = registry.load(entry.kind, entry.name)
+    module = entry.value.partition(":")[0].rpartition(".")[2]
+    assert entry.value.startswith(f"reccli.{FOLDERS[entry.kind]}."), "a built-in lives in its kind's folder"
+    assert module == entry.name.replace("-", "_"), "a component's file is named after it"
+    assert len((component.__doc__ or "").split()) > 3, "no docstring of its own"
+    for name, field in component.Settings.model_fields.items():
+        assert field.description, f"setting '{name}' has no docstring under it"
+    test = ROOT / "tests" / FOLDERS[entry.kind] / f"test_{module}.py"
+    assert test.is_file(), f"no test file {test.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("entry", BUILTINS, ids=lambda entry: f"{entry.kind}-{entry.name}")
+def test_the_example_of_every_built_in_runs(entry):
+    component = registry.load(entry.kind, entry.name)
+    module = import_module(component.__module__)
+    example = doctest.DocTestParser().get_doctest(
+        inspect.getdoc(component) or "", dict(vars(module)), component.__name__, None, None
+    )
+    said = []
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.append)
+    assert not result.failed, "".join(said)
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_component_file_is_registered(kind):
+    registered = {entry.value for entry in BUILTINS}
+    for path in sorted((ROOT / "reccli" / FOLDERS[kind]).glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                value = f"reccli.{FOLDERS[kind]}.{path.stem}:{node.name}"
+                assert not bases & API_BASES or value in registered, f"{value} has no line in pyproject.toml"
+
+
+def test_unregistered_component_files_would_be_noticed():
+    """The rule above looks for these names, so they must be the API's."""
+    from reccli import api
+
+    assert set(api.__all__) >= API_BASES
