@@ -1,0 +1,311 @@
+"""From opened files to finished artifacts: the steps of `prepare` in their order, without any writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reccli.errors import ConfigError, DataError
+from reccli.preparation import cleaning, coding, dividing, filtering, leakage
+from reccli.preparation.draws import digest_ids
+from reccli.preparation.duplicates import has_repeats
+from reccli.preparation.ledger import Ledger
+from reccli.preparation.moments import read_times
+from reccli.preparation.reading import Raw, Source, locate, read_sources, require_same_roles
+from reccli.preparation.splits import PARTS, TRAIN, Parts, SplitRows, part_of
+from reccli.preparation.weights import event_weights, recency
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from reccli.settings import PrepareSettings
+
+__all__ = ["Interactions", "assemble"]
+
+MAX_LEVELS = 50
+"""Most distinct values that the facts list one by one."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The interactions, finished.
+
+    Args:
+        frame: The `interactions` artifact; codes of items are places in `item_ids`.
+        user_ids: Ids by user code.
+        item_ids: Ids of the items that have interactions, sorted.
+        rejected: The `rejected` artifact.
+        leakage: The `leakage` artifact.
+        division: How rows were divided.
+        counts: Rows in, kept, per part, and dropped by reason.
+        facts: What later stages need to know.
+        source_rows: Rows of each file.
+        notes: Lines for people: choices that the data made.
+    """
+
+    frame: pl.DataFrame
+    user_ids: pl.Series
+    item_ids: pl.Series
+    rejected: pl.DataFrame
+    leakage: pl.DataFrame
+    division: dividing.Division
+    counts: dict[str, int]
+    facts: dict[str, Any]
+    source_rows: list[int]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Rows with codes, before the split."""
+
+    frame: pl.DataFrame
+    user_ids: pl.Series
+    item_ids: pl.Series
+
+
+def assemble(
+    sources: Sequence[Source], settings: PrepareSettings, *, check_stop: Callable[[], None] = lambda: None
+) -> Interactions:
+    """Read, clean, code, filter, divide and weight the interactions.
+
+    Args:
+        sources: The files with their roles.
+        settings: Settings, with no choice left open but `split` and `task`.
+        check_stop: Called between steps; raises to stop.
+
+    Raises:
+        ConfigError: Settings contradict the data.
+        DataError: Rows are malformed, or none is left.
+    """
+    roles = require_same_roles(sources)
+    _check_settings(settings, roles)
+    raw, moments = read_times(read_sources(sources, roles), sources, settings.time_unit)
+    check_stop()
+    ledger = Ledger(raw.frame.height + sum(len(source.table.bad_rows) for source in sources))
+    if not ledger.rows_in:
+        raise DataError(f"{sources[0].name} has no rows")
+    coded = _code(_clean(raw, sources, settings, ledger), settings, ledger)
+    check_stop()
+    given = "part" in roles
+    coded, repeats = _filter(coded, raw, sources, settings, ledger, given)
+    ledger.check(coded.frame.height)
+    if not coded.frame.height:
+        raise DataError("no interaction is left: " + _account(ledger), hint="loosen the filters")
+    coded = _compact_sorted(coded, repeats)
+    check_stop()
+    ordered = "time" in roles and coded.frame["time"].min() != coded.frame["time"].max()
+    rows = _split_rows(coded, settings)
+    method = dividing.choose_split(settings, has_times=ordered, given=given)
+    part = coded.frame["part"].to_numpy() if given else None
+    division = dividing.divide(rows, settings, method, given_E=part, moment=moments.point, show=moments.show)
+    if not (division.part_E == TRAIN).any():
+        raise DataError(f"split {division.label} leaves nothing to train on", hint="choose another split or ratios")
+    report = leakage.leakage_report(rows, division.part_E, repeats=repeats, comparable_times=moments.comparable)
+    check_stop()
+    rejected = ledger.unplaced()
+    ledger.settle(rejected, locate(sources, raw.start, rejected))
+    facts = {
+        "ordered": ordered,
+        "time_unit": moments.unit,
+        "has_values": "value" in roles,
+        "duplicates": "given" if given else settings.duplicates,
+        "leakage": leakage.summary(report),
+        "split": {"method": method, "label": division.label, **division.facts},
+    } | _value_facts(coded.frame, roles, settings)
+    return Interactions(
+        frame=_finish(coded.frame, division.part_E, settings),
+        user_ids=coded.user_ids,
+        item_ids=coded.item_ids,
+        rejected=ledger.frame(),
+        leakage=report,
+        division=division,
+        counts=_counts(ledger, division.part_E),
+        facts=facts,
+        source_rows=[
+            end - start + len(source.table.bad_rows)
+            for source, start, end in zip(sources, raw.start[:-1], raw.start[1:], strict=True)
+        ],
+        notes=_notes(coded, settings, given),
+    )
+
+
+def _check_settings(settings: PrepareSettings, roles: Sequence[str]) -> None:
+    needs = {
+        "min_rating": "value" if settings.min_rating is not None else "",
+        "value_as_weight": "value" if settings.value_as_weight else "",
+        "recency_half_life": "time" if settings.recency_half_life is not None else "",
+        "event_weights": "event" if settings.event_weights else "",
+    }
+    for name, role in needs.items():
+        if role and role not in roles:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} needs a column for the {role}, and there is none",
+                hint=f"name it: --{role}-column COLUMN",
+            )
+    if settings.recency_half_life is not None and settings.time_unit == "order":
+        raise ConfigError("--recency-half-life needs times, and positions have no age", hint="leave it out")
+    if settings.task == "rating" and "value" not in roles:
+        raise ConfigError("task 'rating' needs a column of ratings, and there is none", hint="--value-column COLUMN")
+
+
+def _clean(raw: Raw, sources: Sequence[Source], settings: PrepareSettings, ledger: Ledger) -> pl.DataFrame:
+    """Number the rows and set the malformed ones aside."""
+    import polars as pl
+
+    name = sources[0].roles.get("value", "value")
+    bad = cleaning.find_bad_rows(raw, sources, value_name=name)
+    if bad.count and not settings.drop_bad_rows:
+        cleaning.refuse_bad_rows(bad, raw, sources)
+    cleaning.drop_bad_rows(bad, ledger)
+    frame = raw.frame.with_row_index("row")
+    mask = bad.mask
+    frame = frame if mask is None else frame.filter(~mask)
+    if "value" not in frame.columns:
+        frame = frame.with_columns(value=pl.lit(1.0, pl.Float32))
+    return frame
+
+
+def _code(frame: pl.DataFrame, settings: PrepareSettings, ledger: Ledger) -> _Coded:
+    """Code ids, weigh behaviours, read parts."""
+    import polars as pl
+
+    weight: pl.Series | None = None
+    if "event" in frame.columns:
+        frame, weight = _behaviours(frame, settings, ledger)
+    user, user_ids = coding.rank_codes(frame["user"])
+    item, item_ids = coding.rank_codes(frame["item"])
+    columns = {"user": pl.Series(user), "item": pl.Series(item), "value": frame["value"]}
+    columns["weight"] = pl.repeat(1.0, frame.height, dtype=pl.Float32, eager=True) if weight is None else weight
+    empty = pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
+    columns |= {"time": frame["time"] if "time" in frame.columns else empty, "row": frame["row"]}
+    if "part" in frame.columns:
+        code, names = coding.rank_codes(frame["part"])
+        parts = np.array([part_of(name, settings.split_column or "part") for name in names], np.uint8)
+        columns["part"] = pl.Series(parts[code])
+    return _Coded(pl.DataFrame(columns), user_ids, item_ids)
+
+
+def _behaviours(frame: pl.DataFrame, settings: PrepareSettings, ledger: Ledger) -> tuple[pl.DataFrame, pl.Series]:
+    """Give rows the weight of their kind of behaviour; kinds that are not named are dropped."""
+    import polars as pl
+
+    event = frame["event"].fill_null("")
+    code, names = coding.rank_codes(event)
+    known = event_weights(names.to_list(), settings.event_weights)
+    unknown = set(settings.event_weights) - {name.strip() for name in names}
+    if len(unknown) == len(settings.event_weights):
+        raise ConfigError(
+            f"none of the behaviours {', '.join(sorted(unknown))} is in the file, which has {', '.join(names[:10])}",
+            hint="name them as in the file: --event-weights view=1,cart=3",
+        )
+    weight = pl.Series("weight", known[code])
+    named = weight.is_not_nan()
+    gone = frame["row"].filter(~named)
+    ledger.drop("behaviour not named", len(gone), first_row=int(gone[0]) if len(gone) else None)
+    return frame.filter(named), weight.filter(named)
+
+
+def _filter(
+    coded: _Coded, raw: Raw, sources: Sequence[Source], settings: PrepareSettings, ledger: Ledger, given: bool
+) -> tuple[_Coded, bool]:
+    if given:
+        return coded, has_repeats(coded.frame)
+
+    def describe(first: int, later: int) -> str:
+        places = locate(sources, raw.start, [first, later])
+        return " and ".join(f"{place.file} line {place.line} ({place.text[:60]!r})" for place in places)
+
+    filters = filtering.Filters(settings.duplicates, settings.min_rating, settings.max_interactions, settings.core)
+    frame, repeats = filtering.apply_filters(coded.frame, filters, ledger, describe=describe)
+    return _Coded(frame, coded.user_ids, coded.item_ids), repeats
+
+
+def _compact_sorted(coded: _Coded, repeats: bool) -> _Coded:
+    """Close gaps in the codes and sort by user, time and item (and what else tells repeated pairs apart)."""
+    import polars as pl
+
+    frame = coded.frame.drop("row")
+    user, kept_users = coding.compact(frame["user"].to_numpy(), len(coded.user_ids))
+    item, kept_items = coding.compact(frame["item"].to_numpy(), len(coded.item_ids))
+    frame = frame.with_columns(pl.Series("user", user), pl.Series("item", item))
+    ties = ["value", "weight"] if repeats else []
+    return _Coded(
+        frame.sort("user", "time", "item", *ties),
+        coded.user_ids.gather(kept_users),
+        coded.item_ids.gather(kept_items),
+    )
+
+
+def _split_rows(coded: _Coded, settings: PrepareSettings) -> SplitRows:
+    time = coded.frame["time"]
+    return SplitRows(
+        coded.frame["user"].to_numpy(),
+        coded.frame["item"].to_numpy(),
+        None if time.null_count() else time.to_numpy(),
+        digest_ids(coded.user_ids),
+        digest_ids(coded.item_ids),
+        settings.seed,
+    )
+
+
+def _finish(frame: pl.DataFrame, part_E: Parts, settings: PrepareSettings) -> pl.DataFrame:
+    """Finish the weights and name the parts."""
+    import polars as pl
+
+    weight: npt.NDArray[np.float32] = frame["weight"].to_numpy()
+    if settings.value_as_weight:
+        if (frame["value"] < 0).any():
+            raise DataError("a value below 0 cannot be a weight", hint="leave out --value-as-weight")
+        weight = weight * frame["value"].to_numpy()
+    if settings.recency_half_life is not None:
+        time = frame["time"].to_numpy()
+        weight = weight * recency(time, int(time[part_E == TRAIN].max()), settings.recency_half_life)
+    split = pl.Series("split", PARTS).gather(part_E)
+    return frame.select("user", "item", "value", pl.Series("weight", weight.astype(np.float32)), "time", split)
+
+
+def _value_facts(frame: pl.DataFrame, roles: Sequence[str], settings: PrepareSettings) -> dict[str, Any]:
+    if "value" not in roles:
+        return {"task": "ranking" if settings.task == "auto" else settings.task, "value_levels": None}
+    levels = frame["value"].unique().sort().to_list()
+    task = settings.task
+    if task == "auto":
+        task = "ctr" if levels == [0.0, 1.0] else "ranking"
+    facts: dict[str, Any] = {"task": task, "value_min": levels[0], "value_max": levels[-1]}
+    return facts | {"value_levels": levels if len(levels) <= MAX_LEVELS else None}
+
+
+def _counts(ledger: Ledger, part_E: Parts) -> dict[str, int]:
+    parts = np.bincount(part_E, minlength=len(PARTS))
+    counts = {"rows_in": ledger.rows_in, "kept": ledger.kept, "dropped": ledger.dropped}
+    counts |= {name: int(parts[code]) for code, name in enumerate(PARTS) if name != "history" or parts[code]}
+    return counts | ledger.counts()
+
+
+def _notes(coded: _Coded, settings: PrepareSettings, given: bool) -> list[str]:
+    notes = []
+    for what, ids in (("user", coded.user_ids), ("item", coded.item_ids)):
+        twins = coding.same_after_normalisation(ids)
+        if twins:
+            notes.append(f"{twins:,} {what} ids differ from another in Unicode normalisation alone; they stay distinct")
+    asked = [
+        flag
+        for flag, on in (
+            ("--min-rating", settings.min_rating is not None),
+            ("--core", max(settings.core) > 1),
+            ("--max-interactions", settings.max_interactions is not None),
+        )
+        if on
+    ]
+    if given and asked:
+        notes.append(f"given parts stay as they are: {', '.join(asked)} not applied")
+    return notes
+
+
+def _account(ledger: Ledger) -> str:
+    return ", ".join(f"{drop.count:,} {reason}" for reason, drop in ledger.drops.items())

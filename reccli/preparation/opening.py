@@ -1,0 +1,201 @@
+"""Opening the files that a user gives, and those found beside them, with the columns that play each role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reccli.api.reader import Table
+from reccli.errors import ConfigError, ReccliError
+from reccli.preparation.reading import Source
+from reccli.preparation.splits import TEST, TRAIN, VALID
+
+if TYPE_CHECKING:
+    from reccli.preparation.assembly import Interactions
+    from reccli.preparation.surroundings import Surroundings
+    from reccli.settings import PrepareSettings
+
+__all__ = ["Given", "Opened", "SideFile", "open_all", "stamp"]
+
+NOTHING = "none"
+"""As the name of a column: there is none, whatever would be found."""
+OPTIONAL = ("value", "time", "event")
+
+
+class Given(Protocol):
+    """Files as the user gives them."""
+
+    @property
+    def interactions(self) -> tuple[Path, ...]: ...  # noqa: D102
+
+    @property
+    def items(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def users(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def triples(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def valid(self) -> Path | None: ...  # noqa: D102
+
+    @property
+    def test(self) -> Path | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class SideFile:
+    """A file beside the interactions, and its columns by role."""
+
+    table: Table
+    roles: Mapping[str, str]
+
+
+@dataclass
+class Opened:
+    """Everything opened.
+
+    Args:
+        interactions: Interaction files with roles and parts.
+        items: Items file.
+        users: Users file.
+        triples: Triples file.
+        files: Paths by role, for fingerprints.
+        stamps: Identity, size and time of each file when it was opened.
+        components: Readers used, as kind:name -> distribution and version.
+        notes: Warnings.
+    """
+
+    interactions: list[Source] = field(default_factory=list)
+    items: SideFile | None = None
+    users: SideFile | None = None
+    triples: SideFile | None = None
+    files: dict[str, Path] = field(default_factory=dict)
+    stamps: dict[Path, tuple[int, int, int]] = field(default_factory=dict)
+    components: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def describe(self, made: Interactions, around: Surroundings) -> list[dict[str, Any]]:
+        """Describe every file for the facts: what was found, and what its columns are used for."""
+        entries: list[dict[str, Any]] = []
+        labels = [label for label in self.files if label not in ("items", "users", "triples")]
+        for number, (label, source) in enumerate(zip(labels, self.interactions, strict=True)):
+            entry = _entry(label, source.table, source.roles, made.source_rows[number])
+            entries.append(entry | {"time_unit": made.facts["time_unit"]})
+        for kind, side in (("items", self.items), ("users", self.users), ("triples", self.triples)):
+            if side is not None:
+                count = around.counts.get("triples_read" if kind == "triples" else f"{kind}_rows", 0)
+                entry = _entry(kind, side.table, side.roles, count)
+                entries.append(entry | ({"text": around.facts["text_columns"]} if kind == "items" else {}))
+        return entries
+
+
+def open_all(given: Given, settings: PrepareSettings, *, scratch: Path) -> Opened:
+    """Open all files and find the roles of their columns.
+
+    A file that the user names must be readable; one that was merely found beside the ratings, and is not, costs a
+    warning.
+
+    Raises:
+        ConfigError: No file is given, or parts are given twice.
+        DataError: A file cannot be read, or a column that is needed is not there.
+    """
+    if not given.interactions:
+        raise ConfigError("no file with interactions is given", hint="reccli prepare ratings.csv")
+    opened = Opened()
+    companions: dict[str, Path] = {}
+    for number, path in enumerate(given.interactions):
+        source = _interactions(
+            opened, path, settings, scratch, "interactions" if not number else f"interactions.{number}"
+        )
+        companions = {**_beside(path, source.table), **companions}
+    _parts(opened, given, settings, scratch, companions)
+    for kind in ("items", "users", "triples"):
+        path = getattr(given, kind)
+        if path is not None:
+            setattr(opened, kind, _side(opened, path, settings, scratch, kind))
+        elif kind in companions:
+            try:
+                setattr(opened, kind, _side(opened, companions[kind], settings, scratch, kind))
+            except ReccliError as error:
+                opened.notes.append(f"{companions[kind].name} lies beside the ratings and is not used: {error.message}")
+    return opened
+
+
+def _parts(
+    opened: Opened, given: Given, settings: PrepareSettings, scratch: Path, companions: Mapping[str, Path]
+) -> None:
+    """Open given validation and test files; those of the format itself only where no other split is asked for."""
+    explicit = {part: path for part, path in (("valid", given.valid), ("test", given.test)) if path is not None}
+    found = {part: companions[part] for part in ("valid", "test") if part in companions}
+    files = explicit or (found if settings.split in ("auto", "given") and not settings.split_column else {})
+    if not files:
+        return
+    if settings.split_column:
+        raise ConfigError("parts are given as files and as a column", hint="leave out --split-column")
+    opened.interactions = [Source(source.table, source.roles, TRAIN) for source in opened.interactions]
+    for part, path in files.items():
+        _interactions(opened, path, settings, scratch, part, {"valid": VALID, "test": TEST}[part])
+
+
+def _interactions(
+    opened: Opened, path: Path, settings: PrepareSettings, scratch: Path, label: str, part: int | None = None
+) -> Source:
+    from reccli.intake import open_table
+    from reccli.intake.roles import assign
+
+    table = open_table(path, settings, kind="interactions", scratch=scratch)
+    off = [role for role in OPTIONAL if getattr(settings, f"{role}_column") == NOTHING]
+    wanted = settings.model_copy(update={f"{role}_column": None for role in off})
+    roles = {role: column for role, column in assign(table, wanted, "interactions").items() if role not in off}
+    if "event" in roles and not settings.event_weights:
+        del roles["event"]
+    if settings.split_column:
+        if settings.split_column not in table.frame.collect_schema().names():
+            raise ConfigError(f"{table.path.name} has no column '{settings.split_column}'")
+        roles["part"] = settings.split_column
+    source = Source(table, roles, part)
+    opened.interactions.append(source)
+    _register(opened, table.path, label)
+    return source
+
+
+def _side(opened: Opened, path: Path, settings: PrepareSettings, scratch: Path, kind: str) -> SideFile:
+    from reccli.intake import open_table
+    from reccli.intake.roles import assign
+
+    table = open_table(path, settings, kind=kind, scratch=scratch)
+    side = SideFile(table, assign(table, settings, kind))
+    _register(opened, table.path, kind)
+    return side
+
+
+def _beside(path: Path, table: Table) -> dict[str, Path]:
+    from reccli.intake import find_companions
+
+    return {**find_companions(path), **table.companions}
+
+
+def _register(opened: Opened, path: Path, label: str) -> None:
+    opened.files[label] = path
+    opened.stamps[path] = stamp(path)
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Identity, size and time of a file."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _entry(kind: str, table: Table, roles: Mapping[str, str], rows: int) -> dict[str, Any]:
+    return {
+        "kind": kind.partition(".")[0],
+        "input": kind,
+        "name": table.path.name,
+        "rows": rows,
+        "found": dict(table.found),
+        "roles": dict(roles),
+    }

@@ -1,0 +1,176 @@
+"""Reading interaction files: one streaming pass that casts and codes, so that no string outlives its chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reccli.api.reader import Table
+from reccli.errors import DataError
+from reccli.preparation.ledger import Place
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Raw", "Source", "blank_values", "locate", "raw_times", "read_sources", "require_same_roles"]
+
+ROLES = ("user", "item", "value", "time", "event", "part")
+CODED = ("user", "item", "event", "part")
+BLANKS = " \t\r\n\f\v"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One interactions file.
+
+    Args:
+        table: The opened file.
+        roles: Column of each role (`user`, `item`, and `value`, `time`, `event`, `part` where there are any).
+        part: Code of the part that all its rows are given to, or None.
+    """
+
+    table: Table
+    roles: Mapping[str, str]
+    part: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the file for messages."""
+        return self.table.path.name
+
+
+@dataclass(frozen=True)
+class Raw:
+    """All rows as read, in file order.
+
+    Args:
+        frame: `user`, `item`, and `event`, `part` where there are any (categorical, null where the cell is empty);
+            `value` (f32, null or not finite where the cell is no finite number); `time` (whole numbers, null where the
+            cell is none; as it stands where the format has types).
+        start: Number of the first row of each source, and the number of all rows.
+    """
+
+    frame: pl.DataFrame
+    start: tuple[int, ...]
+
+
+def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
+    """Read some roles of all sources.
+
+    Args:
+        sources: The files.
+        roles: Roles to read; every source has them, but for `part`, which a source may have as a whole.
+    """
+    import polars as pl
+
+    types = {role: pl.Categorical(pl.Categories.random(role)) for role in CODED}
+    frames = []
+    for source in sources:
+        columns = [_column(source, role, types) for role in roles]
+        frame = source.table.frame.select(columns).collect(engine="streaming")
+        if "value" in roles and frame["value"].null_count():
+            frame = frame.with_columns(_stripped_values(source))
+        frames.append(frame)
+    start = np.cumsum([0, *(frame.height for frame in frames)])
+    return Raw(pl.concat(frames), tuple(int(number) for number in start))
+
+
+def _column(source: Source, role: str, types: Mapping[str, pl.DataType]) -> pl.Expr:
+    import polars as pl
+
+    if role == "part" and source.part is not None:
+        name = ("train", "valid", "test")[source.part]
+        return pl.lit(name).cast(types[role]).alias(role)
+    column = pl.col(source.roles[role])
+    if role in CODED:
+        return column.cast(pl.String).cast(types[role]).alias(role)
+    if role == "value":
+        return column.cast(pl.Float64, strict=False).cast(pl.Float32).alias(role)
+    text = source.table.frame.collect_schema()[source.roles[role]] == pl.String
+    return (column.cast(pl.Int64, strict=False) if text else column).alias(role)
+
+
+def raw_times(sources: Sequence[Source]) -> pl.Series:
+    """Read the times of all sources as they stand."""
+    import polars as pl
+
+    columns = [source.table.frame.select(pl.col(source.roles["time"]).alias("time")) for source in sources]
+    return pl.concat(columns, how="vertical_relaxed").collect(engine="streaming").to_series()
+
+
+def _stripped_values(source: Source) -> pl.Series:
+    """Read values again with blanks around them stripped; only files where plain casting failed pay for it."""
+    import polars as pl
+
+    cell = pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS)
+    value = cell.cast(pl.Float64, strict=False).cast(pl.Float32).alias("value")
+    return source.table.frame.select(value).collect(engine="streaming").to_series()
+
+
+def blank_values(sources: Sequence[Source]) -> pl.Series:
+    """Mark the rows of all sources whose value is empty."""
+    import polars as pl
+
+    cells = (pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS) for source in sources)
+    frames = (
+        source.table.frame.select((cell.is_null() | (cell == "")).alias("blank"))
+        for source, cell in zip(sources, cells, strict=True)
+    )
+    return pl.concat(frames).collect(engine="streaming").to_series()
+
+
+def locate(sources: Sequence[Source], start: Sequence[int], rows: Sequence[int]) -> list[Place]:
+    """Find file, line and text of some rows by their numbers."""
+    places: dict[int, Place] = {}
+    for number, source in enumerate(sources):
+        mine = sorted({row for row in rows if start[number] <= row < start[number + 1]})
+        texts = row_texts(source, [row - start[number] for row in mine])
+        for row, text in zip(mine, texts, strict=True):
+            line = line_number(source.table, row - start[number])
+            places[row] = Place(source.name, line, text)
+    return [places[row] for row in rows]
+
+
+def line_number(table: Table, row: int) -> int:
+    """Line in the file of a row of its table: lines that the reader set aside lie in between."""
+    line = table.first_line + row
+    for bad, _, _ in sorted(table.bad_rows):
+        if bad > line:
+            break
+        line += 1
+    return line
+
+
+def row_texts(source: Source, rows: Sequence[int]) -> list[str]:
+    """Text of some rows of a file (sorted row numbers), cells joined by its delimiter."""
+    import polars as pl
+
+    if not rows:
+        return []
+    cells = pl.concat(source.table.frame.slice(row, 1) for row in rows).collect()
+    delimiter = source.table.found.get("delimiter", ",")
+    delimiter = {"tab": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
+    return [delimiter.join("" if cell is None else str(cell) for cell in row) for row in cells.rows()]
+
+
+def require_same_roles(sources: Sequence[Source]) -> list[str]:
+    """Return the roles that all sources have.
+
+    Raises:
+        DataError: Some files have a column for values or events and others have none.
+    """
+    found = []
+    for role in ROLES:
+        have = [source for source in sources if role in source.roles or (role == "part" and source.part is not None)]
+        if len(have) == len(sources):
+            found.append(role)
+        elif have and role != "time":
+            lacking = next(source for source in sources if source not in have)
+            raise DataError(
+                f"{have[0].name} has a column for the {role} and {lacking.name} has none",
+                hint=f"give files with the same columns, or --{role}-column",
+            )
+    return found

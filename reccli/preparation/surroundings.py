@@ -1,0 +1,126 @@
+"""What stands around the interactions: the catalogue, the users, the triples; and the final item codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reccli.preparation.catalogue import Profiles, item_frame, profiles, union_ids, user_frame
+from reccli.preparation.texts import HISTORY_FIELD, history_texts
+from reccli.preparation.triples import triple_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from reccli.preparation.assembly import Interactions
+    from reccli.preparation.opening import Opened, SideFile
+    from reccli.settings import PrepareSettings
+
+__all__ = ["Surroundings", "surround"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The artifacts beside the interactions, and the interactions with their final item codes."""
+
+    interactions: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.DataFrame
+    triples: pl.DataFrame | None
+    facts: dict[str, Any]
+    counts: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+
+
+def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> Surroundings:
+    """Unite the catalogue, join attributes, fill texts, code triples.
+
+    Args:
+        made: The finished interactions.
+        opened: The files beside them.
+        settings: Templates.
+
+    Raises:
+        ConfigError: A template names a column that is not there.
+    """
+    counts: dict[str, int] = {}
+    notes: list[str] = []
+    known_items = _profiles(opened.items, "items", counts, notes)
+    known_users = _profiles(opened.users, "users", counts, notes)
+    ids = union_ids(made.item_ids, None if known_items is None else known_items.frame["id"])
+    interactions = _recoded(made.frame, made.item_ids, ids)
+    roles = {} if opened.items is None else dict(opened.items.roles)
+    items, text_columns = item_frame(ids, known_items, template=settings.item_text, roles=roles)
+    history = _history(interactions, items, len(made.user_ids), settings)
+    users = user_frame(made.user_ids, known_users, template=settings.user_text, history=history)
+    triples = _triples(opened.triples, items, counts, notes)
+    listed = items.height - len(made.item_ids)
+    facts = {
+        "n_users": users.height,
+        "n_items": items.height,
+        "items_with_interactions": len(made.item_ids),
+        "density": made.frame.height / (users.height * len(made.item_ids)),
+        "has_text": items["text"].null_count() < items.height,
+        "has_user_text": users["text"].null_count() < users.height,
+        "text_columns": text_columns,
+        "item_text": settings.item_text,
+        "has_triples": triples is not None,
+    }
+    counts |= {"users": users.height, "items": items.height, "items_without_interactions": listed}
+    return Surroundings(interactions, items, users, triples, facts, counts, notes)
+
+
+def _profiles(side: SideFile | None, what: str, counts: dict[str, int], notes: list[str]) -> Profiles | None:
+    if side is None:
+        return None
+    found = profiles(side.table.frame, side.roles["item" if what == "items" else "user"])
+    counts[f"{what}_rows"] = found.rows
+    for label, count in (("repeated", found.repeated), ("blank", found.blank)):
+        if count:
+            counts[f"{what}_{label}"] = count
+            reason = "repeat an id; the first row of an id counts" if label == "repeated" else "have no id"
+            notes.append(f"{side.table.path.name}: {count:,} rows {reason}")
+    return found
+
+
+def _recoded(frame: pl.DataFrame, seen: pl.Series, ids: pl.Series) -> pl.DataFrame:
+    """Give item codes their places in the whole catalogue; both are sorted by id, so the order of codes stays."""
+    import polars as pl
+
+    if len(seen) == len(ids):
+        return frame
+    places = pl.DataFrame({"id": ids, "code": pl.int_range(len(ids), dtype=pl.UInt32, eager=True)})
+    new = pl.DataFrame({"id": seen}).join(places, on="id", how="left", maintain_order="left")["code"]
+    return frame.with_columns(item=new.gather(frame["item"]))
+
+
+def _history(frame: pl.DataFrame, items: pl.DataFrame, n_users: int, settings: PrepareSettings) -> pl.Series | None:
+    """Titles of each user's training history, where the template asks for them."""
+    import polars as pl
+
+    template = settings.user_text
+    if template is None or f"{{{HISTORY_FIELD}}}" not in template:
+        return None
+    names = items.select(pl.coalesce("title", "text", "item_id")).to_series()
+    return history_texts(frame.filter(pl.col("split") == "train"), names, n_users)
+
+
+def _triples(
+    side: SideFile | None, items: pl.DataFrame, counts: dict[str, int], notes: list[str]
+) -> pl.DataFrame | None:
+    if side is None:
+        return None
+    frame, found = triple_frame(
+        side.table.frame,
+        head=side.roles["head"],
+        relation=side.roles["relation"],
+        tail=side.roles["tail"],
+        items=items["item_id"],
+    )
+    counts |= {f"triples_{name}": count for name, count in found.items()}
+    name = side.table.path.name
+    if found["incomplete"]:
+        notes.append(f"{name}: {found['incomplete']:,} triples lack a head, relation or tail")
+    if not found["items"]:
+        notes.append(f"{name}: no head or tail is an item id of the catalogue")
+    return frame
