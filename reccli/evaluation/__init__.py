@@ -1,0 +1,1 @@
+"""From lists and held-out interactions to numbers: pure functions over arrays and frames, without torch."""
