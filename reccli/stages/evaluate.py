@@ -1,0 +1,249 @@
+"""The evaluate stage: full ranking of one run or several, with intervals, slices, comparison and gates."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reccli import registry
+from reccli.api import Context
+from reccli.errors import ConfigError, GateError, MissingArtifactError
+from reccli.manifest import Manifest
+from reccli.settings import EvaluateSettings
+from reccli.stages.common import Control, StageResult, run_stage
+from reccli.stages.measuring import Measured, chosen_metrics, measure
+from reccli.stages.serving import Served, open_run
+from reccli.workspace import Draft, Version, Workspace
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["evaluate"]
+
+KNOWN_PARTS = {"test": ("train", "valid"), "valid": ("train",)}
+GATE = re.compile(r"([a-z][a-z0-9-]*)(?:@(\d+))?(?:/([a-z-]+))?\s*(>=|<=|>|<)\s*(\S+)")
+COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+HEADLINE = (
+    "ndcg",
+    "recall",
+    "hit",
+    "mrr",
+    "rmse",
+    "mae",
+    "rating-accuracy",
+    "log-loss",
+    "auc",
+    "click-ratio",
+    "item-coverage",
+)
+
+
+def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control) -> StageResult:
+    """Measure runs on the held-out part. For test, train and validation are known and never listed.
+
+    A refitted run has seen the test part, and is refused.
+
+    Raises:
+        MissingArtifactError: No finetune run.
+        ConfigError: A run was refitted, runs to compare have other data, or a metric does not fit.
+        DataError: Nothing is held out.
+        GateError: A gate was missed.
+    """
+    from reccli.training.device import resolve_device
+
+    gates = [_parse_gate(text) for text in settings.gates]
+    device = str(resolve_device(settings.device))
+    served = _open(workspace, settings, control, device)
+    task = str(served[0].facts.get("task", "ranking"))
+    metrics = chosen_metrics(settings.metrics, task)
+    names = [run.version.name for run in served]
+
+    def build(draft: Draft, manifest: Manifest) -> None:
+        measured: dict[str, Measured] = {}
+        with control.task("evaluate", len(served)) as progress:
+            for number, run in enumerate(served):
+                control.check_stop()
+                generator = Context(seed=settings.seed).numpy_generator("evaluate.bootstrap")
+                measured[run.version.name] = measure(run, settings, metrics, generator)
+                progress.update(number + 1)
+        _write(draft, measured, served[0], settings)
+        manifest.seed = settings.seed
+        manifest.device = device
+        manifest.facts = {
+            "runs": names,
+            "split": settings.split,
+            "candidates": settings.candidates,
+            "task": task,
+            "popularity_users": {name: result.popularity_users for name, result in measured.items()},
+        }
+
+    status, version, why = run_stage(
+        workspace,
+        "evaluate",
+        names[0] if len(names) == 1 else "compare-" + "-".join(names)[:80],
+        settings=settings.determinants() | {"runs": names, "gates": []},
+        parents=[*(run.version for run in served), served[0].prepared.version],
+        components=registry.provenance(("metric", name) for name in settings.metrics or registry.names("metric")),
+        control=control,
+        build=build,
+    )
+    if version is None:
+        return StageResult("evaluate", status, None, why)
+    table = version.read("metrics")
+    _check_gates(gates, table, names[0])
+    lines = _lines(workspace, version, table, names, settings, status)
+    return StageResult("evaluate", status, version, why, lines, _data(version, table), "reccli recommend")
+
+
+def _open(workspace: Workspace, settings: EvaluateSettings, control: Control, device: str) -> list[Served]:
+    if settings.compare and len(settings.runs) < 2:
+        raise ConfigError("--compare needs two runs", hint="reccli status lists them")
+    names: Sequence[str | None] = settings.runs or (None,)
+    served = [open_run(workspace, name, KNOWN_PARTS[settings.split], control, device=device) for name in names]
+    first = served[0]
+    for run in served:
+        if run.facts.get("refit"):
+            raise ConfigError(
+                f"run '{run.version.name}' was refitted on all interactions, test included: it cannot be tested",
+                hint="evaluate the run it was refitted from",
+            )
+        if run.prepared.version.fingerprint != first.prepared.version.fingerprint:
+            raise MissingArtifactError(
+                f"runs '{first.version.name}' and '{run.version.name}' were trained on different prepared data",
+                hint=f"reccli finetune --name {first.version.name}, with its settings, brings it up to date",
+            )
+        if run.facts.get("task") != first.facts.get("task"):
+            raise ConfigError(f"runs '{first.version.name}' and '{run.version.name}' have different tasks")
+    return served
+
+
+def _write(draft: Draft, measured: dict[str, Measured], served: Served, settings: EvaluateSettings) -> None:
+    import polars as pl
+
+    from reccli.evaluation.summary import compare
+    from reccli.schemas import SCHEMAS
+
+    columns = list(SCHEMAS["metrics"].columns)
+    tables = [result.table.with_columns(run=pl.lit(name)).select(columns) for name, result in measured.items()]
+    draft.write("metrics", pl.concat(tables))
+    ids = served.prepared.users["user_id"]
+    frames = [
+        result.scores.frame().with_columns(run=pl.lit(name), user_id=ids.gather(result.scores.frame()["user"]))
+        for name, result in measured.items()
+        if result.scores is not None
+    ]
+    if frames:
+        draft.write("per_user", pl.concat(frames).select(list(SCHEMAS["per_user"].columns)))
+    (base, first), *others = measured.items()
+    if not settings.compare or first.scores is None:
+        return
+    differences = []
+    for name, other in others:
+        if other.scores is None:
+            continue
+        generator = Context(seed=settings.seed).numpy_generator("evaluate.compare")
+        found = compare(
+            first.scores,
+            other.scores,
+            generator=generator,
+            n_resamples=max(settings.resamples, 1),
+            level=settings.confidence,
+        )
+        differences.append(found.with_columns(run=pl.lit(base), against=pl.lit(name)))
+    draft.write("differences", pl.concat(differences).select(list(SCHEMAS["differences"].columns)))
+
+
+def _parse_gate(text: str) -> tuple[str, str, int | None, str, str, float]:
+    found = GATE.fullmatch(text.strip())
+    try:
+        if found is None:
+            raise ValueError(text)
+        metric, k, part, sign, limit = found.groups()
+        return text, metric, int(k) if k else None, part or "all", sign, float(limit)
+    except ValueError:
+        raise ConfigError(f"--gate '{text}' is not a condition", hint="as in 'ndcg@10>=0.12'") from None
+
+
+def _check_gates(gates: list[tuple[str, str, int | None, str, str, float]], table: pl.DataFrame, run: str) -> None:
+    for text, metric, k, part, sign, limit in gates:
+        rows = [
+            row["value"]
+            for row in table.iter_rows(named=True)
+            if (row["run"], row["metric"], row["k"], row["slice"]) == (run, metric, k, part)
+        ]
+        if not rows:
+            raise ConfigError(
+                f"--gate '{text}': {metric} was not measured", hint="reccli evaluate --metric adds metrics"
+            )
+        if not COMPARE[sign](rows[0], limit):
+            raise GateError(f"gate missed: {text}, measured {rows[0]:.4f}")
+
+
+def _lines(
+    workspace: Workspace,
+    version: Version,
+    table: pl.DataFrame,
+    names: list[str],
+    settings: EvaluateSettings,
+    status: str,
+) -> tuple[str, ...]:
+    rows = {(row["run"], row["metric"], row["k"]): row for row in table.iter_rows(named=True) if row["slice"] == "all"}
+    keys = [key[1:] for key in rows if key[0] == names[0]]
+    if not settings.metrics:
+        keys = [key for key in keys if key[0] in HEADLINE]
+        keys.sort(key=lambda key: (HEADLINE.index(key[0]), key[1] or 0))
+    width = max(22, *(len(name) for name in names))
+    lines = [f"{settings.split + ' part':<18}" + "  ".join(f"{name:<{width}}" for name in names)]
+    differences = {}
+    if version.has("differences.parquet") and len(names) == 2:
+        lines[0] += f"  difference ({settings.confidence:.0%})"
+        differences = {(row["metric"], row["k"]): row for row in version.read("differences").iter_rows(named=True)}
+    for metric, k in keys:
+        cells = [_cell(rows.get((name, metric, k))) for name in names]
+        line = f"{_label(metric, k):<18}" + "  ".join(f"{cell:<{width}}" for cell in cells)
+        found = differences.get((metric, k))
+        if found:
+            verdict = "real" if found["low"] > 0 or found["high"] < 0 else "within chance"
+            ends = f"[{_signed(found['low'])} {_signed(found['high'])}]"
+            line += f"  {_signed(found['difference'])} {ends}  {verdict}"
+        lines.append(line.rstrip())
+    users = next((row["n"] for row in rows.values()), 0)
+    lines.append(f"{users:,} users  candidates: {settings.candidates}")
+    for name, count in version.manifest.facts.get("popularity_users", {}).items():
+        if count:
+            lines.append(f"{name}: {count:,} users without a usable history got the popularity list")
+    if status == "done":
+        lines.append(f"wrote {workspace.path}/evaluate/{version.name} ({version.manifest.seconds:.1f} s)")
+    return tuple(lines)
+
+
+def _label(metric: str, k: int | None) -> str:
+    return metric if k is None else f"{metric}@{k}"
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    if row["low"] is None or np.isnan(row["low"]):
+        return _number(row["value"])
+    return f"{_number(row['value'])} [{_number(row['low'])} {_number(row['high'])}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}".removeprefix("0") if abs(value) < 1 else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return ("+" if value >= 0 else "-") + _number(abs(value))
+
+
+def _data(version: Version, table: pl.DataFrame) -> dict[str, Any]:
+    overall = [row for row in table.iter_rows(named=True) if row["slice"] == "all"]
+    data: dict[str, Any] = {"metrics": overall}
+    if version.has("differences.parquet"):
+        data["differences"] = version.read("differences").to_dicts()
+    return data
