@@ -193,7 +193,8 @@ def reasons(workspace: Workspace, stage: str, name: str, wanted: Manifest) -> tu
     for role in sorted(old.inputs.keys() | wanted.inputs.keys()):
         before, after = old.inputs.get(role), wanted.inputs.get(role)
         if (before and before.sha256) != (after and after.sha256):
-            found.append(f"input changed: {(after or before).path or role}" if (after or before) else role)
+            named = after or before
+            found.append(f"input changed: {(named.path if named else None) or role}")
     for parent in sorted(old.parents.keys() | wanted.parents.keys()):
         if old.parents.get(parent) != wanted.parents.get(parent):
             found.append(
@@ -208,4 +209,4 @@ def reasons(workspace: Workspace, stage: str, name: str, wanted: Manifest) -> tu
 
 def _differs(old: Manifest, wanted: Manifest, key: str) -> bool:
     missing = object()
-    return old.settings.get(key, missing) != wanted.settings.get(key, missing)
+    return bool(old.settings.get(key, missing) != wanted.settings.get(key, missing))
