@@ -53,6 +53,8 @@ class Context:
         online: Whether the network may be used.
         cache: Folder for caches that may be deleted at any time (inside the workspace), or None.
         pretrained: Folder of the pretrain version whose weights `data.features` came from, or None.
+        restoring: Whether learned state is loaded right after `setup`: closed forms and warm starts may be skipped, and
+            tensors may have any size (they take that of what is loaded).
         say: Receives one line for people (a choice made, a default used).
         warn: Receives one line for people that they should act on.
     """
@@ -63,6 +65,7 @@ class Context:
     online: bool = False
     cache: Path | None = None
     pretrained: Path | None = None
+    restoring: bool = False
     say: Callable[[str], None] = field(default=lambda line: None, compare=False)
     warn: Callable[[str], None] = field(default=lambda line: None, compare=False)
 

@@ -32,7 +32,9 @@ class Encoder(Component, nn.Module):
     trainable: ClassVar[bool] = True
     """False: `setup` is the whole fit, and a loss or sampler given with it is refused."""
     grouped: ClassVar[bool] = False
-    """True: batches hold all training rows of each user in them, side by side."""
+    """True: batches hold all training rows of each user in them, side by side (see `targets_per_user`)."""
+    targets_per_user: int | None = None
+    """Where `grouped`: train on at most so many rows of a user each epoch, drawn at random; an instance may set it."""
     serves_new_users: ClassVar[bool] = False
     """True: `export_users` works from any history, so users unseen in training are served."""
     serves_new_items: ClassVar[bool] = False
