@@ -1,0 +1,28 @@
+"""`f1` against a literal loop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reccli.metrics.f1 import F1
+
+
+def literally(hits, n_relevant, k):
+    precision, recall = sum(hits[:k]) / k, sum(hits[:k]) / n_relevant
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def test_equals_a_literal_loop(ranking_run):
+    hit_UK, n_relevant_U, k = ranking_run
+    want = [literally(hits, n, k) for hits, n in zip(hit_UK.tolist(), n_relevant_U.tolist(), strict=True)]
+    np.testing.assert_allclose(F1().per_user(hit_UK, n_relevant_U, k), want, rtol=0, atol=1e-12)
+
+
+def test_ranks_beyond_k_do_not_count():
+    hit_UK, n_relevant_U = np.array([[False, False, True]]), np.array([1])
+    assert F1().per_user(hit_UK, n_relevant_U, 2).tolist() == [0.0]
+    assert F1().per_user(hit_UK, n_relevant_U, 3)[0] > 0
+
+
+def test_nobody_is_an_empty_array():
+    assert F1().per_user(np.empty((0, 4), bool), np.empty(0, np.int64), 3).shape == (0,)
