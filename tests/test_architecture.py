@@ -27,6 +27,7 @@ LEVELS = {
     "workspace": 2,
     "config": 2,
     **dict.fromkeys(COMPONENTS, 3),
+    "readers": 4,
     "artifacts": 3,
     "evaluation": 3,
     "intake": 3,

@@ -1,0 +1,145 @@
+"""From a path to a table: finds the reader, and turns what went wrong into an error with a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reccli import registry
+from reccli.errors import DataError, PluginError
+from reccli.intake import roles
+from reccli.intake.chunks import head_of
+from reccli.intake.companions import find_companions
+from reccli.intake.encodings import find_encoding, is_utf8
+from reccli.intake.scratch import scratch_folder
+from reccli.intake.spooling import default_scratch, plain_file
+
+if TYPE_CHECKING:
+    from reccli.api import Reader, Table
+    from reccli.settings import PrepareSettings
+
+__all__ = ["find_reader", "open_table", "reading"]
+
+SHOWN_ROWS = 5
+
+
+def open_table(
+    path: Path, settings: PrepareSettings, *, kind: str = "interactions", scratch: Path | None = None
+) -> Table:
+    """Open a file or folder with the reader that fits it.
+
+    Args:
+        path: A file, a folder, `-` for standard input, or a pipe; `.gz` and `.zst` files are unpacked.
+        settings: The stage's settings.
+        kind: `interactions`, `items`, `users` or `triples`.
+        scratch: Folder for intermediate files, which must stay until the table has been read; without it one that is
+            removed at the end of the process.
+
+    Returns:
+        The table, ids as strings. `bad_rows` is empty unless `settings.drop_bad_rows`.
+
+    Raises:
+        ConfigError: A setting is not possible.
+        OfflineError: The path is an address on the network.
+        DataError: The file cannot be read; the message has line numbers or byte offsets where there are any.
+    """
+    folder = scratch or default_scratch()
+    plain = plain_file(path, folder)
+    name, reader = find_reader(plain, settings)
+    with scratch_folder(folder), reading(path):
+        table = reader.open(plain, delimiter=settings.delimiter, encoding=settings.encoding, header=settings.header)
+        if table.bad_rows and not settings.drop_bad_rows:
+            raise bad_rows_error(path, table.bad_rows)
+        if table.frame.head(1).collect().is_empty():
+            many = f"; {len(table.bad_rows):,} bad rows, the first in line {table.bad_rows[0][0]}: "
+            raise DataError(
+                f"{path}: no rows" + (many + table.bad_rows[0][1] if table.bad_rows else ""),
+                hint="a header alone is not enough" if not table.bad_rows else "another delimiter? set it with --sep",
+            )
+        table = replace(
+            table,
+            path=path,
+            found={"reader": name, **table.found},
+            companions={**find_companions(path), **table.companions},
+        )
+        return roles.with_text_ids(table, settings, kind)
+
+
+def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> DataError:
+    """Build the error for malformed rows, with the first few line numbers."""
+    lines = ", ".join(str(line) for line, _, _ in bad_rows[:SHOWN_ROWS])
+    more = f" and {len(bad_rows) - SHOWN_ROWS:,} more" if len(bad_rows) > SHOWN_ROWS else ""
+    line, reason, text = bad_rows[0]
+    return DataError(
+        f"{path}: {len(bad_rows):,} bad row{'s' if len(bad_rows) > 1 else ''} in line "
+        f"{lines}{more}; line {line}: {reason}: {text[:80]!r}",
+        hint="mend them, or leave them out and count them: --drop-bad-rows",
+    )
+
+
+def find_reader(path: Path, settings: PrepareSettings) -> tuple[str, Reader]:
+    """Return the reader that was asked for, or the first by priority and name that recognises the file.
+
+    Raises:
+        ConfigError: The reader asked for does not exist.
+        DataError: No reader recognises the file.
+    """
+    if settings.reader:
+        return settings.reader, registry.create("reader", settings.reader)
+    head = b"" if path.is_dir() else head_of(path)
+    if not path.is_dir() and not head:
+        raise DataError(f"{path.name}: no rows", hint="the file is empty")
+    candidates: list[tuple[int, str, type[Reader]]] = []
+    for entry in registry.entries("reader"):
+        full = entry.name if entry.builtin else f"{entry.distribution}:{entry.name}"
+        try:
+            component = registry.load("reader", full)
+        except PluginError:
+            continue  # a broken plugin hurts only the run that names it
+        candidates.append((component.priority, full, component))
+    for _, name, component in sorted(candidates, key=lambda candidate: candidate[:2]):
+        reader: Reader = component()
+        if reader.recognises(path, head):
+            return name, reader
+    raise _unknown(path, head)
+
+
+def _unknown(path: Path, head: bytes) -> DataError:
+    names = ", ".join(registry.names("reader"))
+    if path.is_dir():
+        there = sorted(file.name for file in path.iterdir())
+        listing = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+        return DataError(
+            f"{path}: no reader knows this folder ({listing or 'it is empty'})",
+            hint=f"name the file with the interactions, or a reader: --reader {names.replace(', ', '|')}",
+        )
+    what = "text" if is_utf8(find_encoding(head)) and b"\0" not in head else "binary"
+    return DataError(f"{path}: no reader knows this {what} file", hint=f"readers: {names}; choose one with --reader")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of polars into a `DataError` with the file's name; wrap every `collect` of a table in it.
+
+    Raises:
+        DataError: polars refused the file.
+    """
+    import polars as pl
+
+    try:
+        yield
+    except pl.exceptions.PanicException as error:
+        raise DataError(f"{path}: damaged: {_first_line(error)}", hint="fetch or write the file again") from error
+    except pl.exceptions.PolarsError as error:
+        text = _first_line(error)
+        if "os error" in text:  # the disk's fault, for the boundary to classify
+            raise
+        raise DataError(f"{path}: cannot be read: {text}", hint="fetch or write the file again") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
