@@ -84,7 +84,9 @@ def assemble(
     """
     roles = require_same_roles(sources)
     _check_settings(settings, roles)
-    raw, moments = read_times(read_sources(sources, roles), sources, settings.time_unit)
+    raw, moments = read_times(read_sources(sources, roles), sources, settings)
+    if settings.recency_half_life is not None and not moments.comparable:
+        raise ConfigError("--recency-half-life needs times, and positions have no age", hint="leave it out")
     check_stop()
     ledger = Ledger(raw.frame.height + sum(len(source.table.bad_rows) for source in sources))
     if not ledger.rows_in:
@@ -92,15 +94,16 @@ def assemble(
     coded = _code(_clean(raw, sources, settings, ledger), settings, ledger)
     check_stop()
     given = "part" in roles
+    before = coded.frame.height
     coded, repeats = _filter(coded, raw, sources, settings, ledger, given)
     ledger.check(coded.frame.height)
     if not coded.frame.height:
         raise DataError("no interaction is left: " + _account(ledger), hint="loosen the filters")
-    coded = _compact_sorted(coded, repeats)
+    coded = _compact_sorted(coded, repeats, coded.frame.height < before)
     check_stop()
     ordered = "time" in roles and coded.frame["time"].min() != coded.frame["time"].max()
     rows = _split_rows(coded, settings)
-    method = dividing.choose_split(settings, has_times=ordered, given=given)
+    method = dividing.choose_split(settings, has_times=ordered, comparable=moments.comparable, given=given)
     part = coded.frame["part"].to_numpy() if given else None
     division = dividing.divide(rows, settings, method, given_E=part, moment=moments.point, show=moments.show)
     if not (division.part_E == TRAIN).any():
@@ -147,8 +150,6 @@ def _check_settings(settings: PrepareSettings, roles: Sequence[str]) -> None:
                 f"--{name.replace('_', '-')} needs a column for the {role}, and there is none",
                 hint=f"name it: --{role}-column COLUMN",
             )
-    if settings.recency_half_life is not None and settings.time_unit == "order":
-        raise ConfigError("--recency-half-life needs times, and positions have no age", hint="leave it out")
     if settings.task == "rating" and "value" not in roles:
         raise ConfigError("task 'rating' needs a column of ratings, and there is none", hint="--value-column COLUMN")
 
@@ -180,12 +181,13 @@ def _code(frame: pl.DataFrame, settings: PrepareSettings, ledger: Ledger) -> _Co
     user, user_ids = coding.rank_codes(frame["user"])
     item, item_ids = coding.rank_codes(frame["item"])
     columns = {"user": pl.Series(user), "item": pl.Series(item), "value": frame["value"]}
-    columns["weight"] = pl.repeat(1.0, frame.height, dtype=pl.Float32, eager=True) if weight is None else weight
+    if weight is not None:
+        columns["weight"] = weight
     empty = pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
     columns |= {"time": frame["time"] if "time" in frame.columns else empty, "row": frame["row"]}
     if "part" in frame.columns:
         code, names = coding.rank_codes(frame["part"])
-        parts = np.array([part_of(name, settings.split_column or "part") for name in names], np.uint8)
+        parts = np.array([part_of(name, settings.split_column or "split") for name in names], np.uint8)
         columns["part"] = pl.Series(parts[code])
     return _Coded(pl.DataFrame(columns), user_ids, item_ids)
 
@@ -225,20 +227,19 @@ def _filter(
     return _Coded(frame, coded.user_ids, coded.item_ids), repeats
 
 
-def _compact_sorted(coded: _Coded, repeats: bool) -> _Coded:
+def _compact_sorted(coded: _Coded, repeats: bool, filtered: bool) -> _Coded:
     """Close gaps in the codes and sort by user, time and item (and what else tells repeated pairs apart)."""
     import polars as pl
 
     frame = coded.frame.drop("row")
-    user, kept_users = coding.compact(frame["user"].to_numpy(), len(coded.user_ids))
-    item, kept_items = coding.compact(frame["item"].to_numpy(), len(coded.item_ids))
-    frame = frame.with_columns(pl.Series("user", user), pl.Series("item", item))
-    ties = ["value", "weight"] if repeats else []
-    return _Coded(
-        frame.sort("user", "time", "item", *ties),
-        coded.user_ids.gather(kept_users),
-        coded.item_ids.gather(kept_items),
-    )
+    user_ids, item_ids = coded.user_ids, coded.item_ids
+    if filtered:
+        user, kept_users = coding.compact(frame["user"].to_numpy(), len(user_ids))
+        item, kept_items = coding.compact(frame["item"].to_numpy(), len(item_ids))
+        user_ids, item_ids = user_ids.gather(kept_users), item_ids.gather(kept_items)
+        frame = frame.with_columns(pl.Series("user", user), pl.Series("item", item))
+    ties = [column for column in ("value", "weight") if repeats and column in frame.columns]
+    return _Coded(frame.sort("user", "time", "item", *ties), user_ids, item_ids)
 
 
 def _split_rows(coded: _Coded, settings: PrepareSettings) -> SplitRows:
@@ -257,7 +258,9 @@ def _finish(frame: pl.DataFrame, part_E: Parts, settings: PrepareSettings) -> pl
     """Finish the weights and name the parts."""
     import polars as pl
 
-    weight: npt.NDArray[np.float32] = frame["weight"].to_numpy()
+    weight: npt.NDArray[np.float32] = np.ones(frame.height, np.float32)
+    if "weight" in frame.columns:
+        weight = frame["weight"].to_numpy()
     if settings.value_as_weight:
         if (frame["value"] < 0).any():
             raise DataError("a value below 0 cannot be a weight", hint="leave out --value-as-weight")
@@ -266,7 +269,7 @@ def _finish(frame: pl.DataFrame, part_E: Parts, settings: PrepareSettings) -> pl
         time = frame["time"].to_numpy()
         weight = weight * recency(time, int(time[part_E == TRAIN].max()), settings.recency_half_life)
     split = pl.Series("split", PARTS).gather(part_E)
-    return frame.select("user", "item", "value", pl.Series("weight", weight.astype(np.float32)), "time", split)
+    return frame.select("user", "item", "value", pl.Series("weight", weight), "time", split)
 
 
 def _value_facts(frame: pl.DataFrame, roles: Sequence[str], settings: PrepareSettings) -> dict[str, Any]:
@@ -281,7 +284,7 @@ def _value_facts(frame: pl.DataFrame, roles: Sequence[str], settings: PrepareSet
 
 
 def _counts(ledger: Ledger, part_E: Parts) -> dict[str, int]:
-    parts = np.bincount(part_E, minlength=len(PARTS))
+    parts = [np.count_nonzero(part_E == code) for code in range(len(PARTS))]
     counts = {"rows_in": ledger.rows_in, "kept": ledger.kept, "dropped": ledger.dropped}
     counts |= {name: int(parts[code]) for code, name in enumerate(PARTS) if name != "history" or parts[code]}
     return counts | ledger.counts()

@@ -35,7 +35,7 @@ class Division:
     label: str = ""
 
 
-def choose_split(settings: PrepareSettings, *, has_times: bool, given: bool) -> str:
+def choose_split(settings: PrepareSettings, *, has_times: bool, comparable: bool, given: bool) -> str:
     """Turn `auto` into a split, and refuse settings that contradict the data.
 
     Raises:
@@ -57,7 +57,7 @@ def choose_split(settings: PrepareSettings, *, has_times: bool, given: bool) -> 
         if getattr(settings, name) is not None and method != wanted:
             flag = "--" + name.replace("_", "-")
             raise ConfigError(f"{flag} is for split '{wanted}', and the split is '{method}'")
-    if method == "global-time" and settings.time_unit == "order":
+    if method == "global-time" and has_times and not comparable:
         raise ConfigError(
             "split 'global-time' needs times, and positions of different users cannot be compared",
             hint="--split temporal",

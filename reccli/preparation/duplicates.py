@@ -19,7 +19,8 @@ POLICIES = ("last", "first", "mean", "sum", "max")
 
 def has_repeats(frame: pl.DataFrame) -> bool:
     """Whether some pair of user and item occurs more than once."""
-    pair = np.sort(_pair(frame))
+    pair = _pair(frame)
+    pair.sort()
     return bool((pair[1:] == pair[:-1]).any())
 
 
@@ -50,16 +51,14 @@ def merge_repeats(frame: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, pl.Se
 
     repeated = pl.Series(_pair(frame)).is_duplicated()
     several = frame.filter(repeated)
-    ties = ["row"] if policy in ("first", "last") else ["value", "weight", "row"]
-    ordered = several.sort("user", "item", "time", *ties).with_columns(pl.col("value", "weight").cast(pl.Float64))
+    numbers = [column for column in ("value", "weight") if column in frame.columns]
+    ties = ["row"] if policy in ("first", "last") else [*numbers, "row"]
+    ordered = several.sort("user", "item", "time", *ties).with_columns(pl.col(*numbers).cast(pl.Float64))
     rest = [column for column in frame.columns if column not in ("user", "item")]
     if policy in ("first", "last"):
         merged = [getattr(pl.col(column), policy)() for column in rest]
     else:
-        merged = [
-            getattr(pl.col(column), policy)() if column in ("value", "weight") else pl.col(column).last()
-            for column in rest
-        ]
+        merged = [getattr(pl.col(column), policy)() if column in numbers else pl.col(column).last() for column in rest]
     single = ordered.group_by("user", "item", maintain_order=True).agg(merged)
     single = single.select(frame.columns).cast(frame.schema)
     gone = several["row"].filter(~several["row"].is_in(single["row"].implode()))
@@ -67,6 +66,6 @@ def merge_repeats(frame: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, pl.Se
 
 
 def _pair(frame: pl.DataFrame) -> UInt64:
-    user: UInt64 = frame["user"].to_numpy().astype(np.uint64)
-    pair: UInt64 = (user << np.uint64(32)) | frame["item"].to_numpy().astype(np.uint64)
+    pair: UInt64 = np.left_shift(frame["user"].to_numpy(), 32, dtype=np.uint64)
+    pair |= frame["item"].to_numpy()
     return pair

@@ -11,6 +11,7 @@ Checks (`part` is looked at for what `against` would give away or miss):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["leakage_report", "summary"]
 
 Row = tuple[str, str, str, int, float]
-PAIRS = ((VALID, TRAIN), (TEST, TRAIN), (TEST, VALID))
+Counted = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one part, looked up once."""
+
+    user: npt.NDArray[np.uint32]
+    item: npt.NDArray[np.uint32]
+    time: npt.NDArray[np.int64] | None
+    users: npt.NDArray[np.bool_]
+    items: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.user)
 
 
 def leakage_report(rows: SplitRows, part_E: Parts, *, repeats: bool, comparable_times: bool) -> pl.DataFrame:
@@ -39,14 +54,16 @@ def leakage_report(rows: SplitRows, part_E: Parts, *, repeats: bool, comparable_
     import polars as pl
 
     found: list[Row] = []
-    at = {part: np.flatnonzero(part_E == part) for part in range(len(PARTS))}
-    for part, against in PAIRS:
+    at = {code: _part(rows, part_E, code) for code in (TRAIN, VALID, TEST)}
+    for part, against in ((VALID, TRAIN), (TEST, TRAIN), (TEST, VALID)):
         if len(at[part]) and len(at[against]):
-            found += _absent(rows, at, part, against)
-            found.append(_repeated(rows, at, part, against, repeats))
+            names = (PARTS[part], PARTS[against])
+            found += [(what, *names, *counted) for what, counted in _absent(at[part], at[against])]
+            found.append(("repeated pairs", *names, *_repeated(at[part], at[against], repeats)))
     for part, against in ((TRAIN, VALID), (TRAIN, TEST), (VALID, TEST)):
         if rows.time_E is not None and len(at[part]) and len(at[against]):
-            found += _later(rows, rows.time_E, at, part, against, comparable_times)
+            names = (PARTS[part], PARTS[against])
+            found += [(what, *names, *counted) for what, counted in _later(at[part], at[against], comparable_times)]
     found.sort(key=lambda row: row[0])
     types = {"check": pl.String, "part": pl.String, "against": pl.String, "count": pl.UInt64, "share": pl.Float64}
     return pl.DataFrame(found, schema=types, orient="row")
@@ -76,39 +93,39 @@ def summary(report: pl.DataFrame) -> list[str]:
     return phrases
 
 
-def _absent(rows: SplitRows, at: dict[int, npt.NDArray[np.int64]], part: int, against: int) -> Iterator[Row]:
-    for what, code_E, size in (
-        ("users not in", rows.user_E, len(rows.user_digest_U)),
-        ("items not in", rows.item_E, len(rows.item_digest_I)),
+def _part(rows: SplitRows, part_E: Parts, code: int) -> _Part:
+    mine = np.flatnonzero(part_E == code)
+    user, item = rows.user_E[mine], rows.item_E[mine]
+    users, items = np.zeros(len(rows.user_digest_U), np.bool_), np.zeros(len(rows.item_digest_I), np.bool_)
+    users[user], items[item] = True, True
+    return _Part(user, item, None if rows.time_E is None else rows.time_E[mine], users, items)
+
+
+def _absent(part: _Part, against: _Part) -> Iterator[tuple[str, Counted]]:
+    for what, here, there in (
+        ("users not in", part.users, against.users),
+        ("items not in", part.items, against.items),
     ):
-        here = np.bincount(code_E[at[part]], minlength=size) > 0
-        there = np.bincount(code_E[at[against]], minlength=size) > 0
         count = int((here & ~there).sum())
-        yield what, PARTS[part], PARTS[against], count, count / int(here.sum())
+        yield what, (count, count / int(here.sum()))
 
 
-def _repeated(rows: SplitRows, at: dict[int, npt.NDArray[np.int64]], part: int, against: int, repeats: bool) -> Row:
+def _repeated(part: _Part, against: _Part, repeats: bool) -> Counted:
     count = 0
     if repeats:
-        pair = rows.user_E.astype(np.uint64) << np.uint64(32) | rows.item_E
-        count = int(np.isin(pair[at[part]], pair[at[against]]).sum())
-    return "repeated pairs", PARTS[part], PARTS[against], count, count / len(at[part])
+        here, there = ((half.user.astype(np.uint64) << np.uint64(32)) | half.item for half in (part, against))
+        count = int(np.isin(here, there).sum())
+    return count, count / len(part)
 
 
-def _later(
-    rows: SplitRows,
-    time_E: npt.NDArray[np.int64],
-    at: dict[int, npt.NDArray[np.int64]],
-    part: int,
-    against: int,
-    comparable: bool,
-) -> Iterator[Row]:
-    owner, first = np.unique(rows.user_E[at[against]], return_index=True)  # rows are sorted: the first is the earliest
-    begin_U = np.full(len(rows.user_digest_U), np.iinfo(np.int64).max)
-    begin_U[owner] = time_E[at[against]][first]
-    time, user = time_E[at[part]], rows.user_E[at[part]]
-    count = int((time > begin_U[user]).sum())
-    yield "later for the user", PARTS[part], PARTS[against], count, count / len(at[part])
+def _later(part: _Part, against: _Part, comparable: bool) -> Iterator[tuple[str, Counted]]:
+    if part.time is None or against.time is None:
+        return
+    first = np.flatnonzero(np.diff(against.user, prepend=-1))  # rows are sorted: a user's first row is the earliest
+    begin_U = np.full(len(part.users), np.iinfo(np.int64).max)
+    begin_U[against.user[first]] = against.time[first]
+    count = int(np.count_nonzero(part.time > begin_U[part.user]))
+    yield "later for the user", (count, count / len(part))
     if comparable:
-        count = int((time > begin_U[owner].min()).sum())
-        yield "later for anyone", PARTS[part], PARTS[against], count, count / len(at[part])
+        count = int(np.count_nonzero(part.time > against.time.min()))
+        yield "later for anyone", (count, count / len(part))

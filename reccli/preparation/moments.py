@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from reccli.errors import ConfigError
 from reccli.preparation.reading import Raw, Source, raw_times
+
+if TYPE_CHECKING:
+    from reccli.settings import PrepareSettings
 
 __all__ = ["Moments", "read_times"]
 
@@ -17,7 +20,7 @@ class Moments:
     """How the times of a file are meant.
 
     Args:
-        unit: `s`, `ms`, `us`, `ns`, `iso`, `order`, or None without times.
+        unit: `s`, `ms`, `us`, `ns`, `iso`, `datetime`, `order`, or None without times.
     """
 
     unit: str | None
@@ -28,21 +31,10 @@ class Moments:
         return self.unit not in (None, "order")
 
     def point(self, text: str) -> int:
-        """Read a point in time as a user writes it: a date, or a number in the file's unit.
-
-        Raises:
-            ConfigError: It is neither.
-        """
-        import polars as pl
-
+        """Read a point in time as a user writes it: a date, or a number in the file's unit."""
         from reccli.intake import times
 
-        unit = self.unit or "s"
-        number = pl.Series([text.strip()]).cast(pl.Int64, strict=False)[0]
-        found = times.to_microseconds(pl.Series([text.strip()]), "iso" if number is None else unit)[0]
-        if found is None:
-            raise ConfigError(f"{text!r} is no point in time", hint="write it as 2020-01-31, or as in the file")
-        return int(found)
+        return times.parse_time(text, self.unit or "s")
 
     def show(self, moment: int) -> str:
         """Write a point in time for people, to the second, and to the day where it is midnight."""
@@ -53,23 +45,26 @@ class Moments:
         return f"{stamp:%Y-%m-%d}" if moment % 86_400_000_000 == 0 else f"{stamp:%Y-%m-%d %H:%M:%S}"
 
 
-def read_times(raw: Raw, sources: Sequence[Source], unit: str) -> tuple[Raw, Moments]:
+def read_times(raw: Raw, sources: Sequence[Source], settings: PrepareSettings) -> tuple[Raw, Moments]:
     """Turn the times of all rows into microseconds, null where a cell is none.
 
     Args:
         raw: Rows as read.
         sources: The files.
-        unit: Unit as the user gives it, or `auto`.
+        settings: `time_unit`, as the user gives it or `auto`.
 
     Raises:
         DataError: The unit cannot be told, or units are mixed.
     """
-    if "time" not in raw.frame.columns:
-        return raw, Moments(None)
+    import polars as pl
+
     from reccli.intake import times
 
-    column = raw.frame["time"]
-    if column.null_count():
-        column = raw_times(sources)
-    found = times.detect(column) if unit == "auto" else unit
-    return replace(raw, frame=raw.frame.with_columns(time=times.to_microseconds(column, found))), Moments(found)
+    frame = raw.frame
+    if "time" not in frame.columns or frame.is_empty():
+        return raw, Moments(None)
+    if frame["time"].null_count():  # some cell is no whole number
+        frame = frame.with_columns(raw_times(sources))
+    unit = times.detect(frame["time"], settings)
+    micros = times.to_micros(pl.col("time"), unit, frame.schema["time"])
+    return replace(raw, frame=frame.with_columns(micros.alias("time"))), Moments(unit)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from reccli.api.reader import Table
 from reccli.errors import ConfigError, ReccliError
+from reccli.manifest import digest_json, sha256_file
 from reccli.preparation.reading import Source
 from reccli.preparation.splits import TEST, TRAIN, VALID
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from reccli.preparation.surroundings import Surroundings
     from reccli.settings import PrepareSettings
 
-__all__ = ["Given", "Opened", "SideFile", "open_all", "stamp"]
+__all__ = ["Given", "Opened", "SideFile", "digest", "open_all", "stamp"]
 
 NOTHING = "none"
 """As the name of a column: there is none, whatever would be found."""
@@ -153,10 +154,11 @@ def _interactions(
     roles = {role: column for role, column in assign(table, wanted, "interactions").items() if role not in off}
     if "event" in roles and not settings.event_weights:
         del roles["event"]
-    if settings.split_column:
-        if settings.split_column not in table.frame.collect_schema().names():
-            raise ConfigError(f"{table.path.name} has no column '{settings.split_column}'")
-        roles["part"] = settings.split_column
+    named = roles.pop("split", None)
+    if named and (settings.split_column or settings.split == "given") and part is None:
+        roles["part"] = named
+    elif named and part is None:
+        opened.notes.append(f"{table.path.name}: column '{named}' is not used (--split given takes the parts from it)")
     source = Source(table, roles, part)
     opened.interactions.append(source)
     _register(opened, table.path, label)
@@ -181,7 +183,23 @@ def _beside(path: Path, table: Table) -> dict[str, Path]:
 
 def _register(opened: Opened, path: Path, label: str) -> None:
     opened.files[label] = path
-    opened.stamps[path] = stamp(path)
+    for file in files_of(path):
+        opened.stamps[file] = stamp(file)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The regular files behind a path: itself, or those of a folder; none behind a pipe."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    return [path] if path.is_file() else []
+
+
+def digest(path: Path, scratch: Path) -> str:
+    """Digest the content behind a path; what came through a pipe lies in the scratch folder."""
+    files = files_of(path) or files_of(scratch)
+    if len(files) == 1:
+        return sha256_file(files[0])
+    return digest_json([[file.name, sha256_file(file)] for file in files])
 
 
 def stamp(path: Path) -> tuple[int, int, int]:

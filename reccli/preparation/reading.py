@@ -70,12 +70,12 @@ def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
     frames = []
     for source in sources:
         columns = [_column(source, role, types) for role in roles]
-        frame = source.table.frame.select(columns).collect(engine="streaming")
+        frame = collected(source, columns)
         if "value" in roles and frame["value"].null_count():
             frame = frame.with_columns(_stripped_values(source))
         frames.append(frame)
     start = np.cumsum([0, *(frame.height for frame in frames)])
-    return Raw(pl.concat(frames), tuple(int(number) for number in start))
+    return Raw(pl.concat(frames, how="vertical_relaxed"), tuple(int(number) for number in start))
 
 
 def _column(source: Source, role: str, types: Mapping[str, pl.DataType]) -> pl.Expr:
@@ -97,8 +97,8 @@ def raw_times(sources: Sequence[Source]) -> pl.Series:
     """Read the times of all sources as they stand."""
     import polars as pl
 
-    columns = [source.table.frame.select(pl.col(source.roles["time"]).alias("time")) for source in sources]
-    return pl.concat(columns, how="vertical_relaxed").collect(engine="streaming").to_series()
+    columns = [collected(source, [pl.col(source.roles["time"]).alias("time")]) for source in sources]
+    return pl.concat(columns, how="vertical_relaxed").to_series()
 
 
 def _stripped_values(source: Source) -> pl.Series:
@@ -107,53 +107,40 @@ def _stripped_values(source: Source) -> pl.Series:
 
     cell = pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS)
     value = cell.cast(pl.Float64, strict=False).cast(pl.Float32).alias("value")
-    return source.table.frame.select(value).collect(engine="streaming").to_series()
+    return collected(source, [value]).to_series()
 
 
 def blank_values(sources: Sequence[Source]) -> pl.Series:
     """Mark the rows of all sources whose value is empty."""
     import polars as pl
 
-    cells = (pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS) for source in sources)
-    frames = (
-        source.table.frame.select((cell.is_null() | (cell == "")).alias("blank"))
-        for source, cell in zip(sources, cells, strict=True)
-    )
-    return pl.concat(frames).collect(engine="streaming").to_series()
+    masks = []
+    for source in sources:
+        cell = pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS)
+        masks.append(collected(source, [(cell.is_null() | (cell == "")).alias("blank")]).to_series())
+    return pl.concat(masks)
 
 
 def locate(sources: Sequence[Source], start: Sequence[int], rows: Sequence[int]) -> list[Place]:
     """Find file, line and text of some rows by their numbers."""
+    from reccli import intake
+
     places: dict[int, Place] = {}
     for number, source in enumerate(sources):
         mine = sorted({row for row in rows if start[number] <= row < start[number + 1]})
-        texts = row_texts(source, [row - start[number] for row in mine])
-        for row, text in zip(mine, texts, strict=True):
-            line = line_number(source.table, row - start[number])
-            places[row] = Place(source.name, line, text)
+        if mine:
+            with intake.reading(source.table.path):
+                found = intake.locate(source.table, [row - start[number] for row in mine])
+            places |= {row: Place(source.name, line, text) for row, (line, text) in zip(mine, found, strict=True)}
     return [places[row] for row in rows]
 
 
-def line_number(table: Table, row: int) -> int:
-    """Line in the file of a row of its table: lines that the reader set aside lie in between."""
-    line = table.first_line + row
-    for bad, _, _ in sorted(table.bad_rows):
-        if bad > line:
-            break
-        line += 1
-    return line
+def collected(source: Source, columns: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Read some columns in one streaming pass, in file order."""
+    from reccli import intake
 
-
-def row_texts(source: Source, rows: Sequence[int]) -> list[str]:
-    """Text of some rows of a file (sorted row numbers), cells joined by its delimiter."""
-    import polars as pl
-
-    if not rows:
-        return []
-    cells = pl.concat(source.table.frame.slice(row, 1) for row in rows).collect()
-    delimiter = source.table.found.get("delimiter", ",")
-    delimiter = {"tab": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
-    return [delimiter.join("" if cell is None else str(cell) for cell in row) for row in cells.rows()]
+    with intake.reading(source.table.path):
+        return source.table.frame.select(columns).collect(engine="streaming")
 
 
 def require_same_roles(sources: Sequence[Source]) -> list[str]:
@@ -168,7 +155,7 @@ def require_same_roles(sources: Sequence[Source]) -> list[str]:
         if len(have) == len(sources):
             found.append(role)
         elif have and role != "time":
-            lacking = next(source for source in sources if source not in have)
+            lacking = next(source for source in sources if all(source is not other for other in have))
             raise DataError(
                 f"{have[0].name} has a column for the {role} and {lacking.name} has none",
                 hint=f"give files with the same columns, or --{role}-column",

@@ -73,7 +73,7 @@ def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> S
 def _profiles(side: SideFile | None, what: str, counts: dict[str, int], notes: list[str]) -> Profiles | None:
     if side is None:
         return None
-    found = profiles(side.table.frame, side.roles["item" if what == "items" else "user"])
+    found = profiles(side.table.frame, side.roles["id"])
     counts[f"{what}_rows"] = found.rows
     for label, count in (("repeated", found.repeated), ("blank", found.blank)):
         if count:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reccli.errors import DataError
-from reccli.manifest import Input, Manifest, sha256_file
+from reccli.manifest import Input, Manifest
 from reccli.settings import PrepareSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.workspace import Draft, Version, Workspace
@@ -76,7 +76,7 @@ def prepare(workspace: Workspace, sources: Sources, settings: PrepareSettings, c
             "prepare",
             NAME,
             settings=settings.determinants(),
-            inputs=_inputs(opened),
+            inputs=_inputs(opened, Path(scratch)),
             components=opened.components,
             control=control,
             build=build,
@@ -97,8 +97,10 @@ def _settled(settings: PrepareSettings, opened: Opened) -> PrepareSettings:
     return settings
 
 
-def _inputs(opened: Opened) -> dict[str, Input]:
-    return {role: Input(sha256=sha256_file(path), path=str(path)) for role, path in opened.files.items()}
+def _inputs(opened: Opened, scratch: Path) -> dict[str, Input]:
+    from reccli.preparation.opening import digest
+
+    return {role: Input(sha256=digest(path, scratch), path=str(path)) for role, path in opened.files.items()}
 
 
 @contextlib.contextmanager
