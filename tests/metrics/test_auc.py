@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.auc import AUC
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -33,3 +34,8 @@ def test_no_rows_is_not_a_number():
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_one_class_alone_is_not_a_number(label):
     assert math.isnan(AUC().value(np.full(3, label), np.array([0.1, 0.2, 0.3])))
+
+
+class TestAUC(MetricConformance):
+    component = "auc"
+    bounds = (0.0, 1.0)

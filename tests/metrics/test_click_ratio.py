@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.click_ratio import ClickRatio
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -26,3 +27,7 @@ def test_no_rows_is_not_a_number():
 
 def test_no_click_is_not_a_number():
     assert math.isnan(ClickRatio().value(np.zeros(2), np.array([0.1, 0.2])))
+
+
+class TestClickRatio(MetricConformance):
+    component = "click-ratio"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.gini import Gini
+from reccli.testing import MetricConformance
 
 
 def literally(lists, counts, n_users, k):
@@ -31,3 +32,8 @@ def test_even_exposure_is_zero_and_one_item_alone_nearly_one():
 
 def test_nothing_shown_is_not_a_number():
     assert math.isnan(Gini().value(np.full((2, 3), -1), np.ones(4, np.int64), 2, 3))
+
+
+class TestGini(MetricConformance):
+    component = "gini"
+    bounds = (0.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reccli.metrics.hit import Hit
+from reccli.testing import MetricConformance
 
 
 def literally(hits, n_relevant, k):
@@ -25,3 +26,8 @@ def test_ranks_beyond_k_do_not_count():
 
 def test_nobody_is_an_empty_array():
     assert Hit().per_user(np.empty((0, 4), bool), np.empty(0, np.int64), 3).shape == (0,)
+
+
+class TestHit(MetricConformance):
+    component = "hit"
+    bounds = (0.0, 1.0)

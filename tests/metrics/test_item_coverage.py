@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.item_coverage import ItemCoverage
+from reccli.testing import MetricConformance
 
 
 def literally(lists, counts, n_users, k):
@@ -25,3 +26,8 @@ def test_nothing_shown_covers_nothing_and_no_catalogue_is_not_a_number():
     nothing = np.full((2, 3), -1)
     assert ItemCoverage().value(nothing, np.ones(4, np.int64), 2, 3) == 0.0
     assert math.isnan(ItemCoverage().value(nothing, np.empty(0, np.int64), 2, 3))
+
+
+class TestItemCoverage(MetricConformance):
+    component = "item-coverage"
+    bounds = (0.0, 1.0)

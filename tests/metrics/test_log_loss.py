@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.log_loss import LogLoss
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -27,3 +28,7 @@ def test_equals_a_literal_loop(label_rows):
 
 def test_no_rows_is_not_a_number():
     assert math.isnan(LogLoss().value(np.empty(0), np.empty(0)))
+
+
+class TestLogLoss(MetricConformance):
+    component = "log-loss"

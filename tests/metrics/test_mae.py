@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.mae import MAE
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -22,3 +23,7 @@ def test_equals_a_literal_loop(rating_rows):
 
 def test_no_rows_is_not_a_number():
     assert math.isnan(MAE().value(np.empty(0), np.empty(0)))
+
+
+class TestMAE(MetricConformance):
+    component = "mae"

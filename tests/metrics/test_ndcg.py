@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from reccli.metrics.ndcg import NDCG
+from reccli.testing import MetricConformance
 
 
 def literally(hits, n_relevant, k):
@@ -28,3 +29,8 @@ def test_ranks_beyond_k_do_not_count():
 
 def test_nobody_is_an_empty_array():
     assert NDCG().per_user(np.empty((0, 4), bool), np.empty(0, np.int64), 3).shape == (0,)
+
+
+class TestNDCG(MetricConformance):
+    component = "ndcg"
+    bounds = (0.0, 1.0)

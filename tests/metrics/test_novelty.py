@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.novelty import Novelty
+from reccli.testing import MetricConformance
 
 
 def literally(lists, counts, n_users, k):
@@ -30,3 +31,7 @@ def test_an_item_met_more_often_than_there_are_users_has_none():
 @pytest.mark.parametrize(("item", "n_users"), [(-1, 3), (0, 0)])
 def test_nothing_shown_or_nobody_trained_is_not_a_number(item, n_users):
     assert math.isnan(Novelty().value(np.array([[item]]), np.array([1]), n_users, 1))
+
+
+class TestNovelty(MetricConformance):
+    component = "novelty"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.rating_accuracy import RatingAccuracy
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -30,3 +31,8 @@ def test_a_level_that_no_row_has_can_be_given():
     metric = RatingAccuracy(RatingAccuracy.Settings(levels=(1, 2, 3)))
     assert metric.value(np.array([1.0, 3.0]), np.array([2.0, 3.0])) == 0.5
     assert RatingAccuracy().value(np.array([1.0, 3.0]), np.array([1.9, 3.0])) == 1.0
+
+
+class TestRatingAccuracy(MetricConformance):
+    component = "rating-accuracy"
+    bounds = (0.0, 1.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.rating_f1 import RatingF1
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -39,3 +40,8 @@ def test_the_threshold_is_three_quarters_up_the_scale(scale, threshold):
 def test_nothing_liked_is_zero():
     metric = RatingF1(RatingF1.Settings(threshold=6))
     assert metric.value(np.array([1.0, 5.0]), np.array([2.0, 3.0])) == 0.0
+
+
+class TestRatingF1(MetricConformance):
+    component = "rating-f1"
+    bounds = (0.0, 1.0)

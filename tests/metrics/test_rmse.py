@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reccli.metrics.rmse import RMSE
+from reccli.testing import MetricConformance
 
 
 def literally(truth, guess):
@@ -22,3 +23,7 @@ def test_equals_a_literal_loop(rating_rows):
 
 def test_no_rows_is_not_a_number():
     assert math.isnan(RMSE().value(np.empty(0), np.empty(0)))
+
+
+class TestRMSE(MetricConformance):
+    component = "rmse"
