@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-__all__ = ["Layout", "TextTable", "as_utf8", "open_delimited"]
+__all__ = ["Layout", "NoNamesError", "TextTable", "as_utf8", "open_delimited"]
 
 MOST_COLUMNS = 10_000
 UNIT_SEPARATOR = "\x1f"
 """Stands in for a delimiter of several characters."""
+
+
+class NoNamesError(DataError):
+    """The first row is data where names were expected."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ def _names(first: Sequence[str], layout: Layout, header: bool | None, name: str)
     names = [cell.strip() or f"column_{n}" for n, cell in enumerate(first, 1)]
     if header is None and looks_like_data(names):
         shown = ", ".join(first[:6])
-        raise DataError(
+        raise NoNamesError(
             f"{name}: the first row has numbers and no column names: {shown}",
             hint="--no-header if it is data, --header if these are names",
         )

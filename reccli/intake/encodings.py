@@ -27,7 +27,7 @@ def known_encoding(name: str) -> str:
         ConfigError: Python knows no text encoding of that name.
     """
     try:
-        found = codecs.lookup(name).name
+        found = codecs.lookup(name).name.replace("iso8859-1", "latin-1")
         "a".encode(found)
     except (LookupError, TypeError, ValueError) as error:
         raise ConfigError(

@@ -13,6 +13,7 @@ from reccli.errors import DataError, PluginError
 from reccli.intake import roles
 from reccli.intake.chunks import head_of
 from reccli.intake.companions import find_companions
+from reccli.intake.delimited import NoNamesError
 from reccli.intake.encodings import find_encoding, is_utf8
 from reccli.intake.scratch import scratch_folder
 from reccli.intake.spooling import default_scratch, plain_file
@@ -33,7 +34,8 @@ def open_table(
 
     Args:
         path: A file, a folder, `-` for standard input, or a pipe; `.gz` and `.zst` files are unpacked.
-        settings: The stage's settings.
+        settings: The stage's settings. Reader, delimiter and header are those of the interactions; the other files'
+            are found, and a file of triples without names is taken for one without a header.
         kind: `interactions`, `items`, `users` or `triples`.
         scratch: Folder for intermediate files, which must stay until the table has been read; without it one that is
             removed at the end of the process.
@@ -48,9 +50,9 @@ def open_table(
     """
     folder = scratch or default_scratch()
     plain = plain_file(path, folder)
-    name, reader = find_reader(plain, settings)
+    name, reader = find_reader(plain, settings.reader if kind == "interactions" else None)
     with scratch_folder(folder), reading(path):
-        table = reader.open(plain, delimiter=settings.delimiter, encoding=settings.encoding, header=settings.header)
+        table = _open(reader, plain, settings, kind)
         if table.bad_rows and not settings.drop_bad_rows:
             raise bad_rows_error(path, table.bad_rows)
         if table.frame.head(1).collect().is_empty():
@@ -68,6 +70,19 @@ def open_table(
         return roles.with_text_ids(table, settings, kind)
 
 
+def _open(reader: Reader, plain: Path, settings: PrepareSettings, kind: str) -> Table:
+    if kind == "interactions":
+        return reader.open(plain, delimiter=settings.delimiter, encoding=settings.encoding, header=settings.header)
+    try:
+        table = reader.open(plain, delimiter=None, encoding=settings.encoding, header=None)
+    except NoNamesError:
+        return reader.open(plain, delimiter=None, encoding=settings.encoding, header=False)
+    named = table.roles or roles.has_usual_names(table, kind)
+    if kind == "triples" and table.found.get("header") == "yes" and not named:
+        return reader.open(plain, delimiter=None, encoding=settings.encoding, header=False)
+    return table
+
+
 def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> DataError:
     """Build the error for malformed rows, with the first few line numbers."""
     lines = ", ".join(str(line) for line, _, _ in bad_rows[:SHOWN_ROWS])
@@ -80,15 +95,15 @@ def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> Data
     )
 
 
-def find_reader(path: Path, settings: PrepareSettings) -> tuple[str, Reader]:
+def find_reader(path: Path, asked: str | None = None) -> tuple[str, Reader]:
     """Return the reader that was asked for, or the first by priority and name that recognises the file.
 
     Raises:
         ConfigError: The reader asked for does not exist.
         DataError: No reader recognises the file.
     """
-    if settings.reader:
-        return settings.reader, registry.create("reader", settings.reader)
+    if asked:
+        return asked, registry.create("reader", asked)
     head = b"" if path.is_dir() else head_of(path)
     if not path.is_dir() and not head:
         raise DataError(f"{path.name}: no rows", hint="the file is empty")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reccli.api import Table
     from reccli.settings import PrepareSettings
 
-__all__ = ["assign", "with_text_ids"]
+__all__ = ["assign", "has_usual_names", "with_text_ids"]
 
 REQUIRED = {
     "interactions": ("user", "item"),
@@ -67,6 +67,12 @@ def assign(table: Table, settings: PrepareSettings, kind: str = "interactions") 
         if role not in found:
             raise _missing(table, columns, role, kind)
     return {role: found[role] for role in WANTED[kind] if role in found}
+
+
+def has_usual_names(table: Table, kind: str) -> bool:
+    """Say whether any column has a usual name of the kind."""
+    usual = {name for names in WANTED[kind].values() for name in names}
+    return any(_plain(column) in usual for column in table.frame.collect_schema().names())
 
 
 def _plain(name: str) -> str:
