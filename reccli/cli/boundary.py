@@ -41,6 +41,7 @@ def guarded(run: Callable[[], int], argv: Sequence[str]) -> int:
         if error.errno == errno.EPIPE:
             return _closed_pipe()
         place = f": {error.filename}" if error.filename else ""
+        _drop_stdout()  # what it still holds may be what could not be written
         return _report(StorageError(f"{error.strerror or error}{place}"), argv, error)
     except KeyboardInterrupt:
         talk("error: stopped by Ctrl-C; nothing is lost")
@@ -89,7 +90,11 @@ def _report(error: ReccliError, argv: Sequence[str], cause: BaseException | None
 
 
 def _closed_pipe() -> int:
-    # The reader has gone (`| head`): nothing to say, and nothing to flush at exit.
+    _drop_stdout()  # the reader has gone (`| head`): nothing to say
+    return EPIPE_EXIT
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's last flush go nowhere."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EPIPE_EXIT

@@ -124,6 +124,7 @@ def run_stage_command(
         stop=signals.requested,
     )
     result = call(Workspace(common.workspace, verify=common.verify), resolved.settings, control)
+    control.check_stop()  # a signal that came while committing: what is done stays, what would follow must not
     body = _body(result)
     if common.workspace.is_dir() and not common.dry_run:
         log.result(body)

@@ -22,6 +22,7 @@ class _State:
     signal_number: int | None = None
     last_poll: float = -1e9
     interval: float = 0.0
+    seen: bool = False
 
 
 def install() -> None:
@@ -36,6 +37,7 @@ def requested() -> int | None:
     now = time.monotonic()
     _State.interval = min(now - _State.last_poll, 60.0)
     _State.last_poll = now
+    _State.seen = _State.signal_number is not None
     return _State.signal_number
 
 
@@ -43,6 +45,14 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _State.signal_number is not None:
         os._exit(128 + number)
     _State.signal_number = number
-    polled = time.monotonic() - _State.last_poll
-    if polled > max(1.0, 3 * _State.interval):
+    patience = max(1.0, 3 * _State.interval)
+    if time.monotonic() - _State.last_poll > patience:
         raise Interrupted(number)
+    # It polled a moment ago and should see the request; if it has left its loop meanwhile, stop it where it stands.
+    signal.signal(signal.SIGALRM, _expire)
+    signal.setitimer(signal.ITIMER_REAL, patience)
+
+
+def _expire(number: int, frame: FrameType | None) -> None:
+    if _State.signal_number is not None and not _State.seen:
+        raise Interrupted(_State.signal_number)

@@ -169,6 +169,7 @@ def run_stage(
         with workspace.draft(stage) as draft:
             failpoint.hit(f"{stage}.begin")
             build(draft, manifest)
+            control.check_stop()
             manifest.seconds = round(time.monotonic() - begun, 3)
             version = workspace.commit(draft, name, manifest)
     control.log("stage.end", {"stage": stage, "name": name, "fingerprint": manifest.fingerprint})
