@@ -16,7 +16,6 @@ from pydantic import Field
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.preprocessing import normalize
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
@@ -111,17 +110,17 @@ class StaticText(Encoder):
         self._sum_UD: Tensor | None = None
         count_TV = self._count(list(data.item_text_I or ()))
         token_V = self._kept(count_TV)
-        weighted_IV = self._weigh(count_TV[:, token_V], self._weights(count_TV[:, token_V]))
+        weight_V = self._weights(count_TV[:, token_V])
+        weighted_IV = self._weigh(count_TV[:, token_V], weight_V)
         size = min(self.settings.size, *weighted_IV.shape)
-        seed = int(context.numpy_generator("static-text").integers(2**31))
-        _, _, vector_DV = randomized_svd(weighted_IV, size, random_state=seed)
-        projected_ID = weighted_IV @ vector_DV.T
-        has_text_I = np.diff(weighted_IV.indptr) > 0
+        vector_VD = _right_vectors(weighted_IV, size, context.numpy_generator("static-text"))
+        projected_ID = weighted_IV @ vector_VD
+        mean_D = projected_ID[np.diff(weighted_IV.indptr) > 0].mean(0)
         self.register_buffer("token_V", torch.from_numpy(token_V))
-        self.register_buffer("weight_V", torch.from_numpy(self._weights(count_TV[:, token_V])))
-        self.register_buffer("vector_VD", torch.from_numpy(np.ascontiguousarray(vector_DV.T, np.float32)))
-        self.register_buffer("mean_D", torch.from_numpy(projected_ID[has_text_I].mean(0).astype(np.float32)))
-        self.register_buffer("feature_ID", self._features(count_TV))
+        self.register_buffer("weight_V", torch.from_numpy(weight_V))
+        self.register_buffer("vector_VD", torch.from_numpy(vector_VD))
+        self.register_buffer("mean_D", torch.from_numpy(mean_D.astype(np.float32)))
+        self.register_buffer("feature_ID", self._features(weighted_IV))
         self.item_head = _identity(size)
         self.user_head = _identity(size)
 
@@ -154,7 +153,9 @@ class StaticText(Encoder):
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items known by their texts alone, TD."""
-        head: Tensor = self.item_head(self._features(self._count(list(texts))).to(self.device))
+        count_TV = self._count(list(texts))[:, self.token_V.cpu().numpy()]
+        weighted_TV = self._weigh(count_TV, self.weight_V.cpu().numpy())
+        head: Tensor = self.item_head(self._features(weighted_TV).to(self.device))
         return head.float().cpu()
 
     def warm_items(self) -> Tensor:
@@ -198,8 +199,7 @@ class StaticText(Encoder):
         damped_TV.data = 1 + np.log(damped_TV.data)
         return normalize(damped_TV @ sparse.diags(weight_V)).tocsr()
 
-    def _features(self, count_TV: sparse.csr_matrix) -> Tensor:
-        weighted_TV = self._weigh(count_TV[:, self.token_V.cpu().numpy()], self.weight_V.cpu().numpy())
+    def _features(self, weighted_TV: sparse.csr_matrix) -> Tensor:
         feature_TD = weighted_TV @ self.vector_VD.cpu().numpy() - self.mean_D.cpu().numpy()
         feature_TD[np.diff(weighted_TV.indptr) == 0] = 0.0
         return torch.from_numpy(normalize(feature_TD).astype(np.float32))
@@ -210,6 +210,23 @@ class StaticText(Encoder):
         item_E = torch.from_numpy(histories.item_E).to(self.device)
         sum_UD = self.feature_ID.new_zeros((histories.n_users, self.feature_ID.shape[1]))
         return sum_UD.index_add_(0, user_E, self.feature_ID[item_E])
+
+
+def _right_vectors(matrix_IV: sparse.csr_matrix, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Leading right singular vectors by subspace iteration on the side of the items (the shorter one), VD."""
+    width = min(size + 16, *matrix_IV.shape)
+    image_IQ = matrix_IV @ rng.standard_normal((matrix_IV.shape[1], width)).astype(np.float32)
+    for _ in range(3):
+        basis_IQ, _ = torch.linalg.qr(torch.from_numpy(image_IQ))
+        back_VQ = matrix_IV.T @ basis_IQ.numpy()
+        image_IQ = matrix_IV @ back_VQ
+    block_VQ = torch.from_numpy(back_VQ)
+    square_Q, turn_QQ = torch.linalg.eigh((block_VQ.T @ block_VQ).double())
+    value_D = square_Q.flip(0)[:size].clamp_min(0).sqrt()
+    scaled_QD = turn_QQ.flip(1)[:, :size] / value_D.clamp_min(1e-4 * float(value_D[0]))
+    vector_VD = (block_VQ @ scaled_QD.float()).numpy()
+    largest_D = vector_VD[np.abs(vector_VD).argmax(0), np.arange(size)]
+    return np.ascontiguousarray(np.where(largest_D < 0, -vector_VD, vector_VD))  # one sign, so that runs agree
 
 
 def _identity(size: int) -> nn.Linear:
