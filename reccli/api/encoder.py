@@ -86,7 +86,7 @@ class Encoder(Component, nn.Module):
     def export_items(self) -> Tensor:
         """Return final item embeddings, ID on the CPU, before the similarity's `stored_items`."""
         self.begin_step()
-        return self.all_items().float().cpu()
+        return self.all_items().detach().float().cpu()
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
