@@ -1,7 +1,7 @@
 """THE plugin contract: everything that a component author needs, and nothing else.
 
-A component imports from `reccli.api`, `reccli.errors` and `reccli.nn` only, the built-in ones included. Names are loaded on
-first use, so that importing this package (or a reader or metric, which need no tensors) never imports torch.
+A component imports from `reccli.api`, `reccli.errors` and `reccli.nn` only, the built-in ones included. Names are
+loaded on first use, so that importing this package (or a reader or metric, which need no tensors) never imports torch.
 
 Stability: names in `__all__` keep their meaning within one `API_VERSION`; what is added has defaults.
 """

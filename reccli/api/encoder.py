@@ -42,8 +42,8 @@ class Encoder(Component, nn.Module):
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {}
-    """Values this encoder prefers for the finetune settings (`epochs`, `learning_rate`, `similarity`, `loss.temperature`
-    ...); a value that the user sets wins."""
+    """Values this encoder prefers for the finetune settings (`epochs`, `learning_rate`, `similarity`,
+    `loss.temperature` ...); a value that the user sets wins."""
 
     def __init__(self, settings: ComponentSettings | None = None) -> None:
         nn.Module.__init__(self)
@@ -79,7 +79,7 @@ class Encoder(Component, nn.Module):
         return []
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield optimiser groups: `params`, `lr_scale` (multiplies the learning rate), `weight_decay` where it differs."""
+        """Yield optimiser groups: `params`, `lr_scale` (times the learning rate), `weight_decay` where it differs."""
         yield {"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}
 
     @torch.no_grad()
@@ -92,8 +92,8 @@ class Encoder(Component, nn.Module):
     def export_users(self, histories: Histories) -> Tensor:
         """Return final user embeddings, UD on the CPU, one row per row of `histories`.
 
-        An encoder with `serves_new_users` uses the histories alone; one without may only be asked for the users it was trained
-        on, in their order, and ignores the histories.
+        An encoder with `serves_new_users` uses the histories alone; one without may only be asked for the users it was
+        trained on, in their order, and ignores the histories.
         """
         raise NotImplementedError(f"{type(self).__name__}.export_users")
 

@@ -41,9 +41,9 @@ class Pretrained:
 class Objective(Component, nn.Module):
     """A self-supervised task.
 
-    A closed-form objective does everything in `setup` and `finish`. A trained one has `n_rows` training rows (texts, users,
-    edges), computes the loss of a batch of row numbers, and is driven by the same loop as fine-tuning. `save_files` may write
-    further files (a tokenizer, a model configuration) into the version's folder.
+    A closed-form objective does everything in `setup` and `finish`. A trained one has `n_rows` training rows (texts,
+    users, edges), computes the loss of a batch of row numbers, and is driven by the same loop as fine-tuning.
+    `save_files` may write further files (a tokenizer, a model configuration) into the version's folder.
     """
 
     closed_form: ClassVar[bool] = False
@@ -64,11 +64,11 @@ class Objective(Component, nn.Module):
         return 0
 
     def loss(self, row_B: Tensor) -> LossOutput:
-        """Return the loss of a batch of training rows. Dropout draws from torch's own generator, which the loop seeds."""
+        """Return the loss of a batch of rows. Dropout draws from torch's own generator, which the loop seeds."""
         raise NotImplementedError(f"{type(self).__name__}.loss")
 
     def held_out(self) -> dict[str, float]:
-        """Return metrics on rows kept out of training, by name (a name ending in `loss` is better when lower); may be empty."""
+        """Return metrics on rows kept out of training, by name (one ending in `loss` is better when lower), or none."""
         return {}
 
     def finish(self) -> Pretrained:
