@@ -15,6 +15,7 @@ from reccli.preparation.draws import digest_ids
 from reccli.preparation.duplicates import has_repeats
 from reccli.preparation.ledger import Ledger
 from reccli.preparation.moments import read_times
+from reccli.preparation.ordering import sort_rows
 from reccli.preparation.reading import Raw, Source, locate, read_sources, require_same_roles
 from reccli.preparation.splits import PARTS, TRAIN, Parts, SplitRows, part_of
 from reccli.preparation.weights import event_weights, recency
@@ -91,7 +92,7 @@ def assemble(
     ledger = Ledger(raw.frame.height + sum(len(source.table.bad_rows) for source in sources))
     if not ledger.rows_in:
         raise DataError(f"{sources[0].name} has no rows")
-    coded = _code(_clean(raw, sources, settings, ledger), settings, ledger)
+    coded = _code(_clean(raw, sources, settings, ledger), raw, settings, ledger)
     check_stop()
     given = "part" in roles
     before = coded.frame.height
@@ -171,15 +172,16 @@ def _clean(raw: Raw, sources: Sequence[Source], settings: PrepareSettings, ledge
     return frame
 
 
-def _code(frame: pl.DataFrame, settings: PrepareSettings, ledger: Ledger) -> _Coded:
+def _code(frame: pl.DataFrame, raw: Raw, settings: PrepareSettings, ledger: Ledger) -> _Coded:
     """Code ids, weigh behaviours, read parts."""
     import polars as pl
 
     weight: pl.Series | None = None
     if "event" in frame.columns:
         frame, weight = _behaviours(frame, settings, ledger)
-    user, user_ids = coding.rank_codes(frame["user"])
-    item, item_ids = coding.rank_codes(frame["item"])
+    present = raw.present if frame.height == raw.frame.height else {}
+    user, user_ids = coding.rank_codes(frame["user"], present.get("user"))
+    item, item_ids = coding.rank_codes(frame["item"], present.get("item"))
     columns = {"user": pl.Series(user), "item": pl.Series(item), "value": frame["value"]}
     if weight is not None:
         columns["weight"] = weight
@@ -238,8 +240,7 @@ def _compact_sorted(coded: _Coded, repeats: bool, filtered: bool) -> _Coded:
         item, kept_items = coding.compact(frame["item"].to_numpy(), len(item_ids))
         user_ids, item_ids = user_ids.gather(kept_users), item_ids.gather(kept_items)
         frame = frame.with_columns(pl.Series("user", user), pl.Series("item", item))
-    ties = [column for column in ("value", "weight") if repeats and column in frame.columns]
-    return _Coded(frame.sort("user", "time", "item", *ties), user_ids, item_ids)
+    return _Coded(sort_rows(frame, repeats=repeats), user_ids, item_ids)
 
 
 def _split_rows(coded: _Coded, settings: PrepareSettings) -> SplitRows:

@@ -57,7 +57,7 @@ def find_bad_rows(raw: Raw, sources: Sequence[Source], *, value_name: str = "val
     found: list[tuple[str, pl.Series]] = []
     frame = raw.frame
     for role in ("user", "item"):
-        found += _bad_ids(frame[role], role)
+        found += _bad_ids(frame[role], raw.present[role], role)
     if "value" in frame.columns:
         value = frame["value"]
         if value.null_count():
@@ -113,10 +113,10 @@ def drop_bad_rows(bad: BadRows, ledger: Ledger) -> None:
         ledger.drop(reason, int(mask.sum()), first_row=int(mask.arg_true()[0]))
 
 
-def _bad_ids(column: pl.Series, role: str) -> list[tuple[str, pl.Series]]:
+def _bad_ids(column: pl.Series, present: pl.Series, role: str) -> list[tuple[str, pl.Series]]:
     import polars as pl
 
-    names = column.unique().drop_nulls().cast(pl.String)
+    names = present.drop_nulls().cast(pl.String)
     found = []
     if column.null_count():
         found.append((f"no {role} id", column.is_null()))

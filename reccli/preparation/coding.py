@@ -17,20 +17,21 @@ LONGEST_ID = 1024
 """Bytes; a longer id is a sign of a wrong delimiter or quote."""
 
 
-def rank_codes(column: pl.Series) -> tuple[UInt32, pl.Series]:
+def rank_codes(column: pl.Series, present: pl.Series | None = None) -> tuple[UInt32, pl.Series]:
     """Replace a categorical column by codes in the order of its sorted distinct strings.
 
     Only the distinct strings are compared; the rows are a table look-up.
 
     Args:
         column: Categorical, without nulls.
+        present: Its distinct values in any order, if they are known already.
 
     Returns:
         One code per row, and the distinct strings in code order.
     """
     import polars as pl
 
-    present = column.unique()
+    present = column.unique() if present is None else present
     names = present.cast(pl.String)
     order = names.arg_sort()
     place = present.to_physical().to_numpy()[order.to_numpy()]

@@ -19,7 +19,11 @@ POLICIES = ("last", "first", "mean", "sum", "max")
 
 def has_repeats(frame: pl.DataFrame) -> bool:
     """Whether some pair of user and item occurs more than once."""
-    pair = _pair(frame)
+    user, item = frame["user"].to_numpy(), frame["item"].to_numpy()
+    width = int(item.max()) + 1 if len(item) else 0
+    small = len(item) and (int(user.max()) + 1) * width < 1 << 32  # then half the memory has to be sorted
+    pair = np.multiply(user, width, dtype=np.uint32 if small else np.uint64)
+    pair += item
     pair.sort()
     return bool((pair[1:] == pair[:-1]).any())
 

@@ -30,13 +30,15 @@ Counted = tuple[int, float]
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of one part, looked up once."""
+    """One part: its rows, which users and items they show, and each user's first and last time."""
 
     user: npt.NDArray[np.uint32]
     item: npt.NDArray[np.uint32]
-    time: npt.NDArray[np.int64] | None
+    time: npt.NDArray[np.int64]
     users: npt.NDArray[np.bool_]
     items: npt.NDArray[np.bool_]
+    first_U: npt.NDArray[np.int64]
+    last_U: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.user)
@@ -63,7 +65,8 @@ def leakage_report(rows: SplitRows, part_E: Parts, *, repeats: bool, comparable_
     for part, against in ((TRAIN, VALID), (TRAIN, TEST), (VALID, TEST)):
         if rows.time_E is not None and len(at[part]) and len(at[against]):
             names = (PARTS[part], PARTS[against])
-            found += [(what, *names, *counted) for what, counted in _later(at[part], at[against], comparable_times)]
+            later = _later(at[part], at[against], comparable_times)
+            found += [(what, *names, *counted) for what, counted in later]
     found.sort(key=lambda row: row[0])
     types = {"check": pl.String, "part": pl.String, "against": pl.String, "count": pl.UInt64, "share": pl.Float64}
     return pl.DataFrame(found, schema=types, orient="row")
@@ -94,11 +97,18 @@ def summary(report: pl.DataFrame) -> list[str]:
 
 
 def _part(rows: SplitRows, part_E: Parts, code: int) -> _Part:
-    mine = np.flatnonzero(part_E == code)
+    mine = part_E == code
     user, item = rows.user_E[mine], rows.item_E[mine]
     users, items = np.zeros(len(rows.user_digest_U), np.bool_), np.zeros(len(rows.item_digest_I), np.bool_)
     users[user], items[item] = True, True
-    return _Part(user, item, None if rows.time_E is None else rows.time_E[mine], users, items)
+    least, greatest = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    first_U, last_U = np.full(len(users), greatest), np.full(len(users), least)
+    time = np.zeros(0, np.int64)
+    if rows.time_E is not None:
+        time = rows.time_E[mine]
+        last_U[user] = time  # rows are sorted, and of several assignments the last one stays
+        first_U[user[::-1]] = time[::-1]
+    return _Part(user, item, time, users, items, first_U, last_U)
 
 
 def _absent(part: _Part, against: _Part) -> Iterator[tuple[str, Counted]]:
@@ -119,13 +129,10 @@ def _repeated(part: _Part, against: _Part, repeats: bool) -> Counted:
 
 
 def _later(part: _Part, against: _Part, comparable: bool) -> Iterator[tuple[str, Counted]]:
-    if part.time is None or against.time is None:
-        return
-    first = np.flatnonzero(np.diff(against.user, prepend=-1))  # rows are sorted: a user's first row is the earliest
-    begin_U = np.full(len(part.users), np.iinfo(np.int64).max)
-    begin_U[against.user[first]] = against.time[first]
-    count = int(np.count_nonzero(part.time > begin_U[part.user]))
+    count = 0
+    if (part.last_U > against.first_U).any():
+        count = int(np.count_nonzero(part.time > against.first_U[part.user]))
     yield "later for the user", (count, count / len(part))
     if comparable:
-        count = int(np.count_nonzero(part.time > against.time.min()))
+        count = int(np.count_nonzero(part.time > against.first_U.min()))
         yield "later for anyone", (count, count / len(part))

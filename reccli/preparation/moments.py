@@ -7,12 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reccli.errors import DataError
 from reccli.preparation.reading import Raw, Source, raw_times
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from reccli.settings import PrepareSettings
 
 __all__ = ["Moments", "read_times"]
+
+PLAUSIBLE = 10**8
+"""Seconds; smaller numbers may be positions or dates and are looked at one by one."""
+FACTORS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+"""Microseconds of one unit."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,32 @@ def read_times(raw: Raw, sources: Sequence[Source], settings: PrepareSettings) -
         return raw, Moments(None)
     if frame["time"].null_count():  # some cell is no whole number
         frame = frame.with_columns(raw_times(sources))
-    unit = times.detect(frame["time"], settings)
-    micros = times.to_micros(pl.col("time"), unit, frame.schema["time"])
+    micros, unit = _whole_numbers(frame["time"], settings)
+    if micros is None:
+        unit = times.detect(frame["time"], settings)
+        micros = times.to_micros(pl.col("time"), unit, frame.schema["time"])
     return replace(raw, frame=frame.with_columns(micros.alias("time"))), Moments(unit)
+
+
+def _whole_numbers(column: pl.Series, settings: PrepareSettings) -> tuple[pl.Expr | None, str]:
+    """Judge whole numbers by the least and the greatest alone; None where that does not settle it.
+
+    Units are ranges of magnitude: if both ends lie in one, so does everything between.
+    """
+    import polars as pl
+
+    from reccli.intake import times
+
+    low, high = column.min(), column.max()
+    if not (isinstance(low, int) and isinstance(high, int) and column.dtype.is_integer() and low >= PLAUSIBLE):
+        return None, ""
+    ends = pl.Series("time", [low, high])
+    try:
+        unit = times.detect(ends, settings)
+    except DataError:
+        return None, ""  # mixed: the whole column gives the better message
+    micros = ends.to_frame().select(times.to_micros(pl.col("time"), unit, ends.dtype)).to_series()
+    factor = FACTORS.get(unit)
+    if factor is None or micros.to_list() != [low * factor, high * factor]:
+        return None, ""
+    return pl.col("time").cast(pl.Int64) * factor, unit

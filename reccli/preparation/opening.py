@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from reccli import registry
 from reccli.api.reader import Table
 from reccli.errors import ConfigError, ReccliError
 from reccli.manifest import digest_json, sha256_file
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from reccli.preparation.surroundings import Surroundings
     from reccli.settings import PrepareSettings
 
-__all__ = ["Given", "Opened", "SideFile", "digest", "open_all", "stamp"]
+__all__ = ["Given", "Opened", "SideFile", "open_all", "stamp"]
 
 NOTHING = "none"
 """As the name of a column: there is none, whatever would be found."""
@@ -66,6 +68,7 @@ class Opened:
         triples: Triples file.
         files: Paths by role, for fingerprints.
         stamps: Identity, size and time of each file when it was opened.
+        digests: Digests by role, made in the background while files are examined.
         components: Readers used, as kind:name -> distribution and version.
         notes: Warnings.
     """
@@ -76,6 +79,7 @@ class Opened:
     triples: SideFile | None = None
     files: dict[str, Path] = field(default_factory=dict)
     stamps: dict[Path, tuple[int, int, int]] = field(default_factory=dict)
+    digests: dict[str, Future[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -106,85 +110,99 @@ def open_all(given: Given, settings: PrepareSettings, *, scratch: Path) -> Opene
     """
     if not given.interactions:
         raise ConfigError("no file with interactions is given", hint="reccli prepare ratings.csv")
-    opened = Opened()
-    companions: dict[str, Path] = {}
-    for number, path in enumerate(given.interactions):
-        source = _interactions(
-            opened, path, settings, scratch, "interactions" if not number else f"interactions.{number}"
-        )
-        companions = {**_beside(path, source.table), **companions}
-    _parts(opened, given, settings, scratch, companions)
-    for kind in ("items", "users", "triples"):
-        path = getattr(given, kind)
-        if path is not None:
-            setattr(opened, kind, _side(opened, path, settings, scratch, kind))
-        elif kind in companions:
-            try:
-                setattr(opened, kind, _side(opened, companions[kind], settings, scratch, kind))
-            except ReccliError as error:
-                opened.notes.append(f"{companions[kind].name} lies beside the ratings and is not used: {error.message}")
-    return opened
+    with ThreadPoolExecutor(1) as pool:
+        return _Opener(settings, scratch, pool).open_all(given)
 
 
-def _parts(
-    opened: Opened, given: Given, settings: PrepareSettings, scratch: Path, companions: Mapping[str, Path]
-) -> None:
-    """Open given validation and test files; those of the format itself only where no other split is asked for."""
-    explicit = {part: path for part, path in (("valid", given.valid), ("test", given.test)) if path is not None}
-    found = {part: companions[part] for part in ("valid", "test") if part in companions}
-    files = explicit or (found if settings.split in ("auto", "given") and not settings.split_column else {})
-    if not files:
-        return
-    if settings.split_column:
-        raise ConfigError("parts are given as files and as a column", hint="leave out --split-column")
-    opened.interactions = [Source(source.table, source.roles, TRAIN) for source in opened.interactions]
-    for part, path in files.items():
-        _interactions(opened, path, settings, scratch, part, {"valid": VALID, "test": TEST}[part])
+class _Opener:
+    """Opens files one by one; their digests are made in the background meanwhile."""
 
+    def __init__(self, settings: PrepareSettings, scratch: Path, pool: ThreadPoolExecutor) -> None:
+        self.off = [role for role in OPTIONAL if getattr(settings, f"{role}_column") == NOTHING]
+        self.settings = settings.model_copy(update={f"{role}_column": None for role in self.off})
+        self.scratch = scratch
+        self.pool = pool
+        self.opened = Opened()
 
-def _interactions(
-    opened: Opened, path: Path, settings: PrepareSettings, scratch: Path, label: str, part: int | None = None
-) -> Source:
-    from reccli.intake import open_table
-    from reccli.intake.roles import assign
+    def open_all(self, given: Given) -> Opened:
+        companions: dict[str, Path] = {}
+        for number, path in enumerate(given.interactions):
+            source = self.interactions(path, f"interactions.{number}" if number else "interactions")
+            companions = {**_beside(path, source.table), **companions}
+        self.parts(given, companions)
+        for kind in ("items", "users", "triples"):
+            path = getattr(given, kind)
+            if path is not None:
+                setattr(self.opened, kind, self.side(path, kind))
+            elif kind in companions:
+                self.beside(companions[kind], kind)
+        return self.opened
 
-    table = open_table(path, settings, kind="interactions", scratch=scratch)
-    off = [role for role in OPTIONAL if getattr(settings, f"{role}_column") == NOTHING]
-    wanted = settings.model_copy(update={f"{role}_column": None for role in off})
-    roles = {role: column for role, column in assign(table, wanted, "interactions").items() if role not in off}
-    if "event" in roles and not settings.event_weights:
-        del roles["event"]
-    named = roles.pop("split", None)
-    if named and (settings.split_column or settings.split == "given") and part is None:
-        roles["part"] = named
-    elif named and part is None:
-        opened.notes.append(f"{table.path.name}: column '{named}' is not used (--split given takes the parts from it)")
-    source = Source(table, roles, part)
-    opened.interactions.append(source)
-    _register(opened, table.path, label)
-    return source
+    def parts(self, given: Given, companions: Mapping[str, Path]) -> None:
+        """Open given validation and test files; those of the format itself only where no other split is asked for."""
+        explicit = {part: path for part, path in (("valid", given.valid), ("test", given.test)) if path is not None}
+        found = {part: companions[part] for part in ("valid", "test") if part in companions}
+        by_column = self.settings.split_column
+        files = explicit or (found if self.settings.split in ("auto", "given") and not by_column else {})
+        if not files:
+            return
+        if by_column:
+            raise ConfigError("parts are given as files and as a column", hint="leave out --split-column")
+        self.opened.interactions = [Source(source.table, source.roles, TRAIN) for source in self.opened.interactions]
+        for part, path in files.items():
+            self.interactions(path, part, {"valid": VALID, "test": TEST}[part])
 
+    def interactions(self, path: Path, label: str, part: int | None = None) -> Source:
+        table, roles = self.table(path, "interactions", label)
+        for role in self.off:
+            roles.pop(role, None)
+        if not self.settings.event_weights:
+            roles.pop("event", None)
+        named = roles.pop("split", None)
+        if named and part is None and (self.settings.split_column or self.settings.split == "given"):
+            roles["part"] = named
+        elif named and part is None:
+            self.opened.notes.append(
+                f"{table.path.name}: column '{named}' is not used (--split given takes the parts from it)"
+            )
+        source = Source(table, roles, part)
+        self.opened.interactions.append(source)
+        return source
 
-def _side(opened: Opened, path: Path, settings: PrepareSettings, scratch: Path, kind: str) -> SideFile:
-    from reccli.intake import open_table
-    from reccli.intake.roles import assign
+    def side(self, path: Path, kind: str) -> SideFile:
+        return SideFile(*self.table(path, kind, kind))
 
-    table = open_table(path, settings, kind=kind, scratch=scratch)
-    side = SideFile(table, assign(table, settings, kind))
-    _register(opened, table.path, kind)
-    return side
+    def beside(self, path: Path, kind: str) -> None:
+        """Open a file that was merely found."""
+        try:
+            setattr(self.opened, kind, self.side(path, kind))
+        except ReccliError as error:
+            self.opened.notes.append(f"{path.name} lies beside the ratings and is not used: {error.message}")
+            for file in files_of(self.opened.files.pop(kind)):
+                self.opened.stamps.pop(file, None)
+
+    def table(self, path: Path, kind: str, label: str) -> tuple[Table, dict[str, str]]:
+        from reccli.intake import open_table
+        from reccli.intake.roles import assign
+
+        self.opened.files[label] = path
+        for file in files_of(path):
+            self.opened.stamps[file] = stamp(file)
+        if files_of(path):
+            self.opened.digests[label] = self.pool.submit(digest, files_of(path))
+        before = set(files_of(self.scratch))
+        table = open_table(path, self.settings, kind=kind, scratch=self.scratch)
+        if label not in self.opened.digests:  # what came through a pipe lies in the scratch folder now
+            spooled = sorted(set(files_of(self.scratch)) - before)
+            self.opened.digests[label] = self.pool.submit(digest, spooled)
+        self.opened.components |= registry.provenance([("reader", table.found["reader"])])
+        return table, assign(table, self.settings, kind)
 
 
 def _beside(path: Path, table: Table) -> dict[str, Path]:
     from reccli.intake import find_companions
 
     return {**find_companions(path), **table.companions}
-
-
-def _register(opened: Opened, path: Path, label: str) -> None:
-    opened.files[label] = path
-    for file in files_of(path):
-        opened.stamps[file] = stamp(file)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -194,9 +212,8 @@ def files_of(path: Path) -> list[Path]:
     return [path] if path.is_file() else []
 
 
-def digest(path: Path, scratch: Path) -> str:
-    """Digest the content behind a path; what came through a pipe lies in the scratch folder."""
-    files = files_of(path) or files_of(scratch)
+def digest(files: Sequence[Path]) -> str:
+    """Digest the content of a file, or of the files of a folder with their names."""
     if len(files) == 1:
         return sha256_file(files[0])
     return digest_json([[file.name, sha256_file(file)] for file in files])

@@ -51,10 +51,12 @@ class Raw:
             `value` (f32, null or not finite where the cell is no finite number); `time` (whole numbers, null where the
             cell is none; as it stands where the format has types).
         start: Number of the first row of each source, and the number of all rows.
+        present: Distinct values of `user` and `item`, in any order.
     """
 
     frame: pl.DataFrame
     start: tuple[int, ...]
+    present: Mapping[str, pl.Series]
 
 
 def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
@@ -75,7 +77,9 @@ def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
             frame = frame.with_columns(_stripped_values(source))
         frames.append(frame)
     start = np.cumsum([0, *(frame.height for frame in frames)])
-    return Raw(pl.concat(frames, how="vertical_relaxed"), tuple(int(number) for number in start))
+    whole = pl.concat(frames, how="vertical_relaxed")
+    present = {role: whole[role].unique() for role in ("user", "item")}
+    return Raw(whole, tuple(int(number) for number in start), present)
 
 
 def _column(source: Source, role: str, types: Mapping[str, pl.DataType]) -> pl.Expr:

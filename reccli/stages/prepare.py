@@ -76,7 +76,7 @@ def prepare(workspace: Workspace, sources: Sources, settings: PrepareSettings, c
             "prepare",
             NAME,
             settings=settings.determinants(),
-            inputs=_inputs(opened, Path(scratch)),
+            inputs=_inputs(opened),
             components=opened.components,
             control=control,
             build=build,
@@ -97,10 +97,8 @@ def _settled(settings: PrepareSettings, opened: Opened) -> PrepareSettings:
     return settings
 
 
-def _inputs(opened: Opened, scratch: Path) -> dict[str, Input]:
-    from reccli.preparation.opening import digest
-
-    return {role: Input(sha256=digest(path, scratch), path=str(path)) for role, path in opened.files.items()}
+def _inputs(opened: Opened) -> dict[str, Input]:
+    return {role: Input(sha256=opened.digests[role].result(), path=str(path)) for role, path in opened.files.items()}
 
 
 @contextlib.contextmanager

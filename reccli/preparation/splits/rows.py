@@ -60,11 +60,15 @@ class SplitRows:
         """64 random bits for each row, from its ids and the seed."""
         return pair_draws(self.user_digest_U[self.user_E], self.item_digest_I[self.item_E], self.seed, purpose)
 
-    def drawn_place_E(self, purpose: str) -> Int64:
-        """Place of each row among its user's rows in a random order that depends on ids and seed alone."""
+    def drawn_order_E(self, purpose: str) -> Int64:
+        """Row numbers user by user, each user's rows in a random order that depends on ids and seed alone."""
         bits = np.uint64(max(1, int(len(self.user_digest_U) - 1).bit_length()))
         key = (self.user_E.astype(np.uint64) << (np.uint64(64) - bits)) | (self.draw_E(purpose) >> bits)
-        order = np.argsort(key, kind="stable")
+        return np.argsort(key, kind="stable")
+
+    def drawn_place_E(self, purpose: str) -> Int64:
+        """Place of each row among its user's rows in that random order."""
+        order = self.drawn_order_E(purpose)
         place = np.empty(len(self), np.int64)
         place[order] = self.place_E  # users are contiguous in both orders, so places line up
         return place
