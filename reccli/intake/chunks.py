@@ -71,11 +71,10 @@ def line_chunks(source: Source, *, name: str, start: int = 0, end: int | None = 
         yield offset, held + b"\n"
 
 
-def trimmed_end(source: Source) -> tuple[int, bool]:
-    """Find where the last line with content ends, and whether blank lines follow it."""
-    size = size_of(source)
+def trimmed_end(source: Source) -> tuple[int, bytes]:
+    """Find where the last line with content ends, and return what follows it: newlines, or the first MiB of them."""
+    end = size_of(source)
     with open_source(source) as file:
-        end = size
         while end:
             start = max(0, end - CHUNK)
             file.seek(start)
@@ -84,6 +83,4 @@ def trimmed_end(source: Source) -> tuple[int, bool]:
             if kept:
                 break
         file.seek(end)
-        tail = file.read(64)
-    newlines = tail.count(b"\n") or tail.count(b"\r")
-    return end, newlines > 1
+        return end, file.read(1 << 20)

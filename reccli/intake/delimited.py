@@ -16,7 +16,7 @@ from reccli.intake.encodings import MARKS, check_utf8, decoded, find_encoding, i
 from reccli.intake.mending import Mended, mend
 from reccli.intake.scratch import Source, store
 from reccli.intake.sniffing import looks_like_data, named_delimiter, shown_delimiter, sniff_delimiter
-from reccli.intake.structure import Dialect, Structure, examine
+from reccli.intake.structure import Dialect, examine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,9 +133,18 @@ def open_delimited(
         "encoding": encoding_found,
         "header": "yes" if has_header else "none",
     }
+    mended = Mended()
     if structure.tidy:
-        frame = _scan(source, names, separator, structure=structure, skip=taken)
-        mended, rows = Mended(), structure.rows
+        rows = structure.rows
+        frame = _scan(
+            source,
+            names,
+            separator,
+            rows=rows,
+            quoted=structure.quotes,
+            skip=taken,
+            blank_end=structure.blank_end,
+        )
     else:
         mended = mend(
             source,
@@ -145,8 +154,8 @@ def open_delimited(
             first_line=taken + 1,
             quotes=layout.quoted and structure.quotes,
         )
-        frame = _scan(mended.source, names, separator, quoted=mended.quoted)
         rows = len(mended.line)
+        frame = _scan(mended.source, names, separator, rows=rows, quoted=mended.quoted)
     return TextTable(
         frame=frame,
         path=path,
@@ -168,17 +177,16 @@ def _scan(
     names: Sequence[str],
     separator: str,
     *,
-    structure: Structure | None = None,
+    rows: int,
+    quoted: bool,
     skip: int = 0,
-    quoted: bool = True,
+    blank_end: bool = False,
 ) -> pl.LazyFrame:
     import polars as pl
 
     schema = dict.fromkeys(names, pl.String())
-    if isinstance(source, bytes) and not source:
+    if not rows:
         return pl.LazyFrame(schema=schema)
-    if structure is not None:
-        quoted = structure.quotes
     return pl.scan_csv(
         source,
         has_header=False,
@@ -187,7 +195,7 @@ def _scan(
         skip_lines=skip,
         schema=schema,
         infer_schema=False,
-        n_rows=structure.rows if structure is not None and structure.blank_end else None,
+        n_rows=rows if blank_end else None,
     )
 
 
@@ -198,7 +206,7 @@ def _first_lines(source: Source, name: str) -> list[str]:
         head = head_of(source, size)
         if b"\n" in head.strip(b"\r\n") or len(head) < size:
             break
-        if size > LONGEST_LINE:
+        if size >= LONGEST_LINE:
             raise DataError(
                 f"{name}: line 1 is longer than {LONGEST_LINE >> 20} MiB",
                 hint="is this a text file with one row a line?",

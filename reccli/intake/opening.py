@@ -56,11 +56,7 @@ def open_table(
         if table.bad_rows and not settings.drop_bad_rows:
             raise bad_rows_error(path, table.bad_rows)
         if table.frame.head(1).collect().is_empty():
-            many = f"; {len(table.bad_rows):,} bad rows, the first in line {table.bad_rows[0][0]}: "
-            raise DataError(
-                f"{path}: no rows" + (many + table.bad_rows[0][1] if table.bad_rows else ""),
-                hint="a header alone is not enough" if not table.bad_rows else "another delimiter? set it with --sep",
-            )
+            raise _no_rows(path, table.bad_rows)
         table = replace(
             table,
             path=path,
@@ -92,6 +88,16 @@ def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> Data
         f"{path}: {len(bad_rows):,} bad row{'s' if len(bad_rows) > 1 else ''} in line "
         f"{lines}{more}; line {line}: {reason}: {text[:80]!r}",
         hint="mend them, or leave them out and count them: --drop-bad-rows",
+    )
+
+
+def _no_rows(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> DataError:
+    if not bad_rows:
+        return DataError(f"{path}: no rows", hint="there is nothing after the header")
+    line, reason, _ = bad_rows[0]
+    return DataError(
+        f"{path}: no rows; {len(bad_rows):,} bad rows, the first in line {line}: {reason}",
+        hint="if the delimiter is another, set it with --sep",
     )
 
 

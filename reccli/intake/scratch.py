@@ -30,6 +30,7 @@ def store(chunks: Iterable[bytes], name: str) -> Source:
     folder = _folder.get()
     if folder is None:
         return b"".join(chunks)
+    folder = folder / "text"
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     while (target := folder / f"{number}-{name}").exists():

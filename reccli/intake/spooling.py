@@ -87,7 +87,12 @@ def _missing(path: Path) -> DataError:
 
 
 def _copy(stream: BinaryIO, scratch: Path, name: str) -> Path:
-    target = _fresh(scratch, name)
+    # In the folder itself, where nothing else lies: the copy is the input, whose fingerprint a stage takes.
+    scratch.mkdir(parents=True, exist_ok=True)
+    target, number = scratch / name, 0
+    while target.exists():
+        number += 1
+        target = scratch / f"{number}-{name}"
     with target.open("xb") as file:
         shutil.copyfileobj(stream, file, CHUNK)
     return target

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from reccli.intake.chunks import LONGEST_LINE, raw_chunks, trimmed_end
 from reccli.intake.encodings import check_utf8
 from reccli.intake.scratch import Source
 
-__all__ = ["Dialect", "Structure", "examine", "has_controls"]
+__all__ = ["Dialect", "Structure", "examine"]
 
 Bytes = npt.NDArray[np.uint8]
 NEWLINE, RETURN, QUOTE = 10, 13, 34
@@ -64,8 +65,10 @@ def examine(source: Source, dialect: Dialect, *, name: str, start: int = 0) -> S
     Raises:
         DataError: A byte is not UTF-8, or a line is longer than any line can be.
     """
-    end, blank_end = trimmed_end(source)
-    found = Structure(blank_end=blank_end)
+    end, tail = trimmed_end(source)
+    newlines = tail.count(b"\n")
+    lone = tail.count(b"\r") > tail.count(b"\r\n")
+    found = Structure(tidy=not lone, blank_end=newlines > 1)
     for offset, piece in _pieces(source, found, dialect, name=name, start=start, end=end):
         check_utf8(piece, start=offset, name=name)
         if found.tidy:
@@ -127,15 +130,23 @@ def _examine_piece(a: Bytes, piece: bytes, dialect: Dialect, found: Structure) -
         lone = _lone_returns(a, inside)
     else:
         lone = b"\r" in piece and _lone_returns(a, None)
-    order = a[separates]
+    order = a.compress(separates)
     rows, rest = divmod(len(order), dialect.fields)
-    pattern = np.full(dialect.fields, dialect.delimiter, np.uint8)
-    pattern[-1] = NEWLINE
-    regular = not rest and bool((order.reshape(rows, dialect.fields) == pattern).all())
+    regular = not rest and np.array_equal(order, _pattern(dialect, rows))
     blank = dialect.fields == 1 and (piece.startswith((b"\n", b"\r")) or b"\n\n" in piece or b"\n\r" in piece)
-    if lone or blank or not regular or has_controls(a, dialect.delimiter):
+    if lone or blank or not regular or _has_controls(a, piece, is_newline, dialect.delimiter):
         found.tidy = False
     found.rows += rows
+
+
+@lru_cache(maxsize=8)
+def _repeated(dialect: Dialect, rows: int) -> Bytes:
+    return np.tile(np.array([dialect.delimiter] * (dialect.fields - 1) + [NEWLINE], np.uint8), rows)
+
+
+def _pattern(dialect: Dialect, rows: int) -> Bytes:
+    """Return the delimiters and newlines of so many rows; cut from one array, whose length is a power of two."""
+    return _repeated(dialect, 1 << max(rows - 1, 0).bit_length())[: rows * dialect.fields]
 
 
 def _quotes_enclose(a: Bytes, is_quote: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_], delimiter: int) -> bool:
@@ -156,7 +167,10 @@ def _lone_returns(a: Bytes, inside: npt.NDArray[np.bool_] | None) -> bool:
     return bool((a[at + 1] != NEWLINE).any())
 
 
-def has_controls(a: Bytes, delimiter: int) -> bool:
+def _has_controls(a: Bytes, piece: bytes, is_newline: npt.NDArray[np.bool_], delimiter: int) -> bool:
     """Say whether there are control characters other than tab, newline, carriage return and the delimiter."""
-    low = a[a < 32]
-    return bool(((low != NEWLINE) & (low != RETURN) & (low != 9) & (low != delimiter)).any())
+    low = int(np.count_nonzero(a < 32))
+    for byte in {9, RETURN, delimiter}:
+        if low and byte < 32 and byte in piece:
+            low -= int(np.count_nonzero(a == byte))
+    return low > int(np.count_nonzero(is_newline))
