@@ -100,7 +100,7 @@ def assemble(
     ledger.check(coded.frame.height)
     if not coded.frame.height:
         raise DataError("no interaction is left: " + _account(ledger), hint="loosen the filters")
-    coded = _compact_sorted(coded, repeats, coded.frame.height < before)
+    coded = _compact_sorted(coded, repeats, coded.frame.height < before, moments.step)
     check_stop()
     ordered = "time" in roles and coded.frame["time"].min() != coded.frame["time"].max()
     rows = _split_rows(coded, settings)
@@ -229,7 +229,7 @@ def _filter(
     return _Coded(frame, coded.user_ids, coded.item_ids), repeats
 
 
-def _compact_sorted(coded: _Coded, repeats: bool, filtered: bool) -> _Coded:
+def _compact_sorted(coded: _Coded, repeats: bool, filtered: bool, step: int) -> _Coded:
     """Close gaps in the codes and sort by user, time and item (and what else tells repeated pairs apart)."""
     import polars as pl
 
@@ -240,7 +240,7 @@ def _compact_sorted(coded: _Coded, repeats: bool, filtered: bool) -> _Coded:
         item, kept_items = coding.compact(frame["item"].to_numpy(), len(item_ids))
         user_ids, item_ids = user_ids.gather(kept_users), item_ids.gather(kept_items)
         frame = frame.with_columns(pl.Series("user", user), pl.Series("item", item))
-    return _Coded(sort_rows(frame, repeats=repeats), user_ids, item_ids)
+    return _Coded(sort_rows(frame, repeats=repeats, step=step), user_ids, item_ids)
 
 
 def _split_rows(coded: _Coded, settings: PrepareSettings) -> SplitRows:

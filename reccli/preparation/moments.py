@@ -29,9 +29,11 @@ class Moments:
 
     Args:
         unit: `s`, `ms`, `us`, `ns`, `iso`, `datetime`, `order`, or None without times.
+        step: Microseconds that all times are multiples of.
     """
 
     unit: str | None
+    step: int = 1
 
     @property
     def comparable(self) -> bool:
@@ -73,14 +75,14 @@ def read_times(raw: Raw, sources: Sequence[Source], settings: PrepareSettings) -
         return raw, Moments(None)
     if frame["time"].null_count():  # some cell is no whole number
         frame = frame.with_columns(raw_times(sources))
-    micros, unit = _whole_numbers(frame["time"], settings)
+    micros, unit, step = _whole_numbers(frame["time"], settings)
     if micros is None:
         unit = times.detect(frame["time"], settings)
         micros = times.to_micros(pl.col("time"), unit, frame.schema["time"])
-    return replace(raw, frame=frame.with_columns(micros.alias("time"))), Moments(unit)
+    return replace(raw, frame=frame.with_columns(micros.alias("time"))), Moments(unit, step)
 
 
-def _whole_numbers(column: pl.Series, settings: PrepareSettings) -> tuple[pl.Expr | None, str]:
+def _whole_numbers(column: pl.Series, settings: PrepareSettings) -> tuple[pl.Expr | None, str, int]:
     """Judge whole numbers by the least and the greatest alone; None where that does not settle it.
 
     Units are ranges of magnitude: if both ends lie in one, so does everything between.
@@ -91,14 +93,14 @@ def _whole_numbers(column: pl.Series, settings: PrepareSettings) -> tuple[pl.Exp
 
     low, high = column.min(), column.max()
     if not (isinstance(low, int) and isinstance(high, int) and column.dtype.is_integer() and low >= PLAUSIBLE):
-        return None, ""
+        return None, "", 1
     ends = pl.Series("time", [low, high])
     try:
         unit = times.detect(ends, settings)
     except DataError:
-        return None, ""  # mixed: the whole column gives the better message
+        return None, "", 1  # mixed: the whole column gives the better message
     micros = ends.to_frame().select(times.to_micros(pl.col("time"), unit, ends.dtype)).to_series()
     factor = FACTORS.get(unit)
     if factor is None or micros.to_list() != [low * factor, high * factor]:
-        return None, ""
-    return pl.col("time").cast(pl.Int64) * factor, unit
+        return None, "", 1
+    return pl.col("time").cast(pl.Int64) * factor, unit, factor

@@ -27,6 +27,8 @@ def test_equals_sorting_by_three_columns(times: dict[tuple[int, int], int], time
     ]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     assert sort_rows(frame, repeats=False).rows() == frame.sort("user", "time", "item").rows()
+    whole = frame.with_columns(pl.col("time") // 1_000_000 * 1_000_000)
+    assert sort_rows(whole, repeats=False, step=1_000_000).rows() == whole.sort("user", "time", "item").rows()
 
 
 def test_repeated_pairs_are_told_apart_by_value() -> None:
