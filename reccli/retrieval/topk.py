@@ -117,17 +117,8 @@ def search(
         DamagedArtifactError: A vector is not finite, scores overflow float32, or the two kinds differ in length.
         ValueError: The shapes of the masks do not fit the vectors.
     """
-    if k < 1:
-        raise ConfigError(f"k={k}: must be at least 1")
     n_users = len(user_UD)
-    for name, rows in (("seen", seen), ("pairs", pairs)):
-        if rows is not None and rows.n_users != n_users:
-            raise ValueError(f"{name} has {rows.n_users} rows for {n_users} users")
-    if user_UD.shape[1] != item_ID.shape[1]:
-        raise DamagedArtifactError(
-            f"user vectors have {user_UD.shape[1]} numbers, item vectors {item_ID.shape[1]}",
-            hint="reccli finetune --force",
-        )
+    _check_sizes(user_UD, item_ID, k, seen, pairs)
     found = candidates(item_ID, seen=seen, allowed_I=allowed_I, device=device)
     user = as_tensor(user_UD)
     norm_U = finite_norms(user, "user")
@@ -138,7 +129,7 @@ def search(
     height, width = _block_shape(n_users, len(found), max_bytes, whole_rows=pairs is not None)
     buffer = torch.empty(height * width, dtype=torch.float32, device=device)
     size = min(k + SLACK, len(found))
-    uncertain = []
+    again = [np.empty(0, dtype=np.int64)]  # users to search in float64
     for low in range(0, n_users if len(found) else 0, height):
         high = min(low + height, n_users)
         user_BD = user[low:high].to(device)
@@ -146,17 +137,32 @@ def search(
         if pairs is not None and ranks is not None:
             _fill_ranks(ranks, proposed.last_block, pairs, found, low, high)
         if 4 * size > len(found):  # scoring the proposed items one by one would cost more than scoring all
-            uncertain.append(np.arange(low, high))
+            again.append(np.arange(low, high))
             continue
         column_BK, score_BK, certain_B = _settle(user_BD, norm_U[low:high].to(device), found, proposed, k, max_bytes)
         lists.fill(np.arange(low, high), column_BK, score_BK, found)
-        uncertain.append(low + np.flatnonzero(~certain_B.cpu().numpy()))
-    again = np.concatenate(uncertain) if uncertain else np.empty(0, dtype=np.int64)
-    for low in range(0, len(again), MOST_ROWS):
-        user_B = again[low : low + MOST_ROWS]
-        user_BD = user[torch.from_numpy(user_B)].to(device)
+        again.append(low + np.flatnonzero(~certain_B.cpu().numpy()))
+    for user_B in _portions(np.concatenate(again)):
+        user_BD = user[torch.from_numpy(user_B).to(user.device)].to(device)
         lists.fill(user_B, *exact_top_k(user_BD, user_B, found, k, max_bytes), found)
     return Found(lists.item_UK, lists.score_UK, ranks)
+
+
+def _check_sizes(user_UD: Vectors, item_ID: Vectors, k: int, seen: Histories | None, pairs: Histories | None) -> None:
+    if k < 1:
+        raise ConfigError(f"k={k}: must be at least 1")
+    for name, rows in (("seen", seen), ("pairs", pairs)):
+        if rows is not None and rows.n_users != len(user_UD):
+            raise ValueError(f"{name} has {rows.n_users} rows for {len(user_UD)} users")
+    if user_UD.shape[1] != item_ID.shape[1]:
+        raise DamagedArtifactError(
+            f"user vectors have {user_UD.shape[1]} numbers, item vectors {item_ID.shape[1]}",
+            hint="reccli finetune --force",
+        )
+
+
+def _portions(user_E: Int64) -> list[Int64]:
+    return [user_E[low : low + MOST_ROWS] for low in range(0, len(user_E), MOST_ROWS)]
 
 
 @dataclass(frozen=True, slots=True)

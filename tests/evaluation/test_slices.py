@@ -32,6 +32,11 @@ def test_items_by_popularity_ties_by_code():
     assert got == {"cold-items": [0], "tail-items": [1, 4, 5], "head-items": [2, 3]}
 
 
+def test_ties_go_by_code_in_large_catalogues_too():
+    head_I = item_slices(np.tile([1, 2], 500), head_share=0.25)["head-items"]
+    np.testing.assert_array_equal(np.flatnonzero(head_I), np.arange(1, 500, 2))
+
+
 @pytest.mark.parametrize("count", [[], [0, 0], [1], [3, 0, 2, 7, 7]])
 def test_every_item_is_in_one_slice(count):
     masks = item_slices(np.array(count, np.int64)).values()
