@@ -89,7 +89,7 @@ def _columns(source: Source, name: str) -> list[str]:
     for line in islice(lines, LOOKED_AT):
         first = first or line
         value = _parsed(line)
-        if isinstance(value, dict):
+        if not _fault(value):
             names.update(dict.fromkeys(value))
     if first is None:
         raise DataError(f"{name}: no rows", hint="the file is empty")

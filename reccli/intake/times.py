@@ -69,7 +69,7 @@ def detect(times: pl.Series, settings: PrepareSettings) -> str:
 
 def _of_numbers(number: pl.Series, name: str) -> str | None:
     """Return the unit by magnitude, or None where there are no numbers."""
-    finite = number.filter(number.is_finite() & (number.abs() <= MOST))
+    finite = number.filter(number.abs() < float(MOST))  # which also drops what is no number
     if not len(finite):
         return None
     size = finite.abs()
