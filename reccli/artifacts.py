@@ -62,6 +62,11 @@ class Prepared:
         """`ranking`, `rating` or `ctr`."""
         return str(self.version.manifest.facts.get("task", "ranking"))
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts; `history` is what is known of cold users, which nothing but a refit trains on."""
+        return (*PARTS, "history") if self.version.manifest.counts.get("history") else PARTS
+
     def histories(self, *parts: str) -> Histories:
         """Return the interactions of some parts (all parts without any) as histories of all users."""
         import polars as pl

@@ -37,7 +37,7 @@ SCHEMAS: dict[str, ArtifactSchema] = {
             "value": "f32",  # rating, count or label as given; 1 without a value column
             "weight": "f32",  # confidence; 1 unless behaviours or values are weighted
             "time": "i64?",  # microseconds since 1970-01-01 UTC; null without a time column
-            "split": "str",  # train, valid or test
+            "split": "str",  # train, valid or test; history for what is known of a cold user and never trained on
         }
     ),
     "users": ArtifactSchema({"user": "u32", "user_id": "str", "text": "str?"}, open=True),

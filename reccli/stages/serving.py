@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories
-from reccli.artifacts import PARTS, Prepared, read_vectors
+from reccli.artifacts import Prepared, read_vectors
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.workspace import Version, Workspace
 
@@ -49,7 +49,7 @@ class Served:
     @property
     def trained_parts(self) -> tuple[str, ...]:
         """Parts of the data that the run learned from."""
-        return PARTS if self.facts.get("refit") else ("train",)
+        return self.prepared.parts if self.facts.get("refit") else ("train",)
 
     @cached_property
     def histories(self) -> Histories:
@@ -121,7 +121,9 @@ def open_run(workspace: Workspace, run: str | None, parts: tuple[str, ...], cont
         )
     if workspace.current("prepare", verify=False).fingerprint != fingerprint:
         control.warn(f"run '{version.name}' was trained on older prepared data; reccli finetune brings it up to date")
-    return Served(version, Prepared(prepared), parts, device)
+    data = Prepared(prepared)
+    known = (*parts, *(part for part in data.parts if part == "history"))  # what a cold user did before is known
+    return Served(version, data, known, device)
 
 
 def popularity_scores(histories: Histories) -> Float32:
