@@ -107,7 +107,7 @@ def search(
         k: List length, at least 1.
         seen: Rows aligned with `user_UD`: items that the user must not be shown.
         allowed_I: Which items may be shown; None: all.
-        pairs: Rows aligned with `user_UD`: items whose place to count. Costs about a seventh more time.
+        pairs: Rows aligned with `user_UD`: items whose place to count. Costs about a tenth more time.
         max_bytes: Bound of the block of scores. The search never holds users x items, and takes about twice this
             besides the vectors.
         device: Where to compute.
