@@ -71,9 +71,10 @@ class ReaderConformance(Conformance):
     def test_leaves_the_file_alone(self) -> None:
         """Nothing beside the sample is created, and the sample stays as it was."""
         with self._sample() as path:
-            before = {file: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
+            folder = path if path.is_dir() else path.parent
+            before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
             self._open(path).frame.collect()
-            after = {file: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
+            after = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
             self.expect(before == after, "reading changes files")
 
     @contextmanager
