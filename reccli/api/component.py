@@ -29,8 +29,9 @@ class ComponentSettings(BaseModel):
 class Component:
     """A plugin: settings in, one job out, no state that the settings and the data do not explain.
 
-    A subclass nests its own `Settings(ComponentSettings)` and is registered by one line in `pyproject.toml`, under the group
-    of its kind. `needs` names what must be there for it to work; a run whose parts do not fit is refused before it starts.
+    A subclass nests its own `Settings(ComponentSettings)` and is registered by one line in `pyproject.toml`, under the
+    group of its kind. `needs` names what must be there for it to work; a run whose parts do not fit is refused before
+    it starts.
     """
 
     Settings: ClassVar[type[ComponentSettings]] = ComponentSettings
@@ -40,6 +41,13 @@ class Component:
 
     def __init__(self, settings: ComponentSettings | None = None) -> None:
         self.settings: Any = settings if settings is not None else self.Settings()
+
+    def determinants(self, context: Context) -> dict[str, str]:
+        """Return what results depend on besides settings and data, by name: the content of a model's folder, say.
+
+        It is part of a run's fingerprint, and asked for before `setup`.
+        """
+        return {}
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Context:
         return int.from_bytes(digest[:8], "big") >> 1
 
     def generator(self, consumer: str, *, device: str = "cpu") -> torch.Generator:
-        """Return a fresh torch generator for a named consumer (on the CPU unless told: the same draws on every device)."""
+        """Return a fresh torch generator for a named consumer (on the CPU by default: the same draws everywhere)."""
         import torch
 
         return torch.Generator(device=device).manual_seed(self.derived_seed(consumer))
