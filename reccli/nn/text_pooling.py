@@ -1,0 +1,70 @@
+"""From token states to one vector per text, and from item vectors to one vector per user.
+
+B texts, L tokens, D embedding, R users, E interactions, I items.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reccli.api.data import Histories
+
+__all__ = ["interaction_weights", "pair_weights", "pool_histories", "pool_tokens"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+def pool_tokens(state_BLD: Tensor, mask_BL: Tensor, how: str) -> Tensor:
+    """Return one unit vector per text, BD: the mean of its tokens' states (`mean`) or its first one (`cls`)."""
+    if how == "cls":
+        return functional.normalize(state_BLD[:, 0].float(), dim=-1)
+    weight_BL1 = mask_BL.unsqueeze(-1).to(state_BLD.dtype)
+    sum_BD = (state_BLD * weight_BL1).float().sum(1)
+    return functional.normalize(sum_BD / weight_BL1.float().sum(1).clamp_min(1.0), dim=-1)
+
+
+def interaction_weights(histories: Histories, *, recency: float = 0.0, longest: int = 0) -> Float32:
+    """Return the weight of each interaction in its user's vector, E.
+
+    ::
+
+        w_e = weight_e * (1 + age_e) ^ -recency,   0 where age_e >= longest
+
+    with `age_e` the number of later interactions of the same user.
+
+    Args:
+        histories: The interactions, oldest first within a user.
+        recency: Exponent; 0 weighs all alike, 1 halves the second last.
+        longest: Newest interactions of a user that count; 0 for all.
+    """
+    age_E = np.repeat(histories.offset_U1[1:], histories.length_U) - 1 - np.arange(len(histories))
+    weight_E = histories.weight_E * (1.0 + age_E) ** -recency
+    if longest:
+        weight_E = np.where(age_E < longest, weight_E, 0.0)
+    return weight_E.astype(np.float32)
+
+
+def pair_weights(histories: Histories, weight_E: Float32) -> Float32:
+    """Return, for each interaction, the weight of all interactions of the same user and item together, E."""
+    key_E = histories.user_E * histories.n_items + histories.item_E
+    _, inverse_E = np.unique(key_E, return_inverse=True)
+    total = np.bincount(inverse_E, weights=weight_E)
+    return total[inverse_E].astype(np.float32)
+
+
+def pool_histories(histories: Histories, weight_E: Float32, table_ID: Tensor) -> Tensor:
+    """Return the weighted sum of each user's item vectors, RD on the table's device; zeros for an empty history."""
+    device = table_ID.device
+    if not len(histories):
+        return table_ID.new_zeros((histories.n_users, table_ID.shape[1]))
+    return functional.embedding_bag(
+        torch.from_numpy(histories.item_E).to(device),
+        table_ID,
+        torch.from_numpy(histories.offset_U1[:-1]).to(device),
+        mode="sum",
+        per_sample_weights=torch.from_numpy(weight_E).to(device, table_ID.dtype),
+    )
