@@ -1,0 +1,113 @@
+"""Matrix factorisation: a vector for each user and each item. U users, I items, B rows, N items asked for, D embedding."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+
+__all__ = ["MF"]
+
+
+class MF(Encoder):
+    """Learn one vector for each user and one for each item.
+
+    ::
+
+        user_u = p_u        item_i = q_i
+
+    with `p_u` and `q_i` rows of two trained tables (`user_UD`, `item_ID`).
+
+    Args:
+        settings.dim: Length of the vectors, 32 to 512.
+        settings.start: `spectrum` (singular vectors of the interactions), `random`, or `auto`: random for ratings and
+            labels, else the spectrum.
+        settings.std: Typical entry at the start, 0.01 to 0.1.
+        settings.exponent: How strongly popularity is taken out of the histories that users start from, 0 to 0.6.
+
+    Shapes:
+        batch -> BD; items -> ND.
+
+    Notes:
+        Users who come after training cannot be served; `history` serves them. Under a cosine the step relative to the
+        start's typical entry (learning rate / `std`) is what counts: 0.005 to 0.05 keeps what the spectrum knows.
+
+    Paper:
+        Koren, Bell, Volinsky: Matrix Factorization Techniques for Recommender Systems, IEEE Computer 42(8), 2009,
+        https://doi.org/10.1109/MC.2009.263. The start: Shen et al., CIKM 2021, https://arxiv.org/abs/2108.07567.
+
+    Pairs well with:
+        `bpr`, `infonce`, `softmax`; `mse` on ratings (the training model adds mean and biases).
+
+    Example:
+        >>> data = TrainingData(Histories.from_arrays([0, 1], [0, 1], n_users=2, n_items=2))
+        >>> encoder = MF(MF.Settings(dim=4, start="random"))
+        >>> encoder.setup(data, Context())
+        >>> tuple(encoder.export_users(data.train).shape)
+        (2, 4)
+    """
+
+    class Settings(ComponentSettings):
+        """Settings of `mf`."""
+
+        dim: int = Field(default=128, ge=1)
+        """Length of the vectors: 32 to 512."""
+        start: Literal["auto", "spectrum", "random"] = "auto"
+        """What the tables start from; `auto` is the spectrum, and random for ratings and labels."""
+        std: float = Field(default=0.1, gt=0)
+        """Typical entry at the start."""
+        exponent: float = 0.3
+        """Power by which popular items count less in the histories that users start from."""
+
+    default_loss: ClassVar[str] = "infonce"
+    default_sampler: ClassVar[str] = "uniform"
+    defaults: ClassVar[dict[str, Any]] = {
+        "similarity": "cosine",
+        "epochs": 60,
+        "batch_size": 1024,
+        "learning_rate": 0.002,
+        "patience": 5,
+        "loss.temperature": 0.1,
+    }
+
+    def setup(self, data: TrainingData, context: Context) -> None:
+        """Build the two tables."""
+        self.n_items = data.n_items
+        generator = context.generator("mf tables")
+        dim, std = self.settings.dim, self.settings.std
+        start = self.settings.start
+        if start == "auto":
+            start = "spectrum" if data.task == "ranking" else "random"
+        if start == "random" or context.restoring:
+            self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
+            self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
+            return
+        user_UR, item_IR = spectral_start(data, context, dim, exponent=self.settings.exponent)
+        self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
+        self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
+
+    def users(self, batch: Batch) -> Tensor:
+        """Return the rows of the batch's users, BD."""
+        return look_up(self.user_UD, batch.user_B)
+
+    def items(self, item_N: Tensor) -> Tensor:
+        """Return rows by code, ND."""
+        return look_up(self.item_ID, item_N)
+
+    def all_items(self) -> Tensor:
+        """Return the item table, ID."""
+        return self.item_ID
+
+    def regularised(self, batch: Batch) -> list[Tensor]:
+        """Return the batch's users and positives."""
+        return [look_up(self.user_UD, batch.user_B), look_up(self.item_ID, batch.item_B)]
+
+    @torch.no_grad()
+    def export_users(self, histories: Histories) -> Tensor:
+        """Return the user table, UD."""
+        return self.user_UD.detach().float().cpu()

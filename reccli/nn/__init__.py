@@ -1,0 +1,1 @@
+"""Public building blocks for authors of components."""

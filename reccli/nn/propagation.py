@@ -1,0 +1,88 @@
+"""Propagation of vectors over the graph of interactions. U users, I items, V vertices (U + I), D embedding."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reccli.api.data import Histories
+from reccli.nn.spectral import normalised
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["Propagation", "to_torch"]
+
+
+def to_torch(matrix: csr_matrix) -> Tensor:
+    """Return a SciPy CSR matrix as a torch CSR tensor, float32, on the CPU."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(np.int64)),
+            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(np.ascontiguousarray(matrix.data, np.float32)),
+            size=matrix.shape,
+            check_invariants=False,
+        )
+
+
+class _Symmetric(torch.autograd.Function):
+    """Product with a constant symmetric matrix: the gradient is the same product, so no transpose is ever made."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix_VV: Tensor, vector_VD: Tensor) -> Tensor:
+        ctx.matrix_VV = matrix_VV
+        return matrix_VV @ vector_VD
+
+    @staticmethod
+    def backward(ctx: Any, gradient_VD: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+        return None, ctx.matrix_VV @ gradient_VD.contiguous()
+
+
+class Propagation(nn.Module):
+    """Mean of the vectors and of their 1 to L times propagated images (light graph convolution).
+
+    ::
+
+        out = 1 / (L + 1) * sum over l = 0..L of A^l x        A = [[0, N], [N^T, 0]],  N = D_u^(-1/2) X D_i^(-1/2)
+
+    Args:
+        histories: The graph's edges; weights count.
+        layers: L, 1 to 4; 0 gives the vectors back.
+
+    Shapes:
+        user_UD, item_ID -> UD, ID.
+
+    Notes:
+        The matrix is not part of the state: it follows from the data. It is held once and multiplied in float32 whatever
+        the precision of the rest.
+
+    Paper:
+        He, Deng, Wang, Li, Zhang, Wang: LightGCN, SIGIR 2020, https://arxiv.org/abs/2002.02126, equations 3 and 4, with
+        equal layer weights.
+    """
+
+    def __init__(self, histories: Histories, layers: int) -> None:
+        super().__init__()
+        from scipy.sparse import block_array
+
+        matrix, _, _ = normalised(histories)
+        self.n_users, self.layers = matrix.shape[0], layers
+        self._matrix_VV = to_torch(block_array([[None, matrix], [matrix.T, None]], format="csr"))
+
+    def forward(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
+        """Propagate; the graph follows the vectors to their device."""
+        if self._matrix_VV.device != user_UD.device:
+            self._matrix_VV = self._matrix_VV.to(user_UD.device)
+        with torch.autocast(user_UD.device.type, enabled=False):
+            vector_VD = total_VD = torch.cat([user_UD, item_ID]).float()
+            for _ in range(self.layers):
+                vector_VD = _Symmetric.apply(self._matrix_VV, vector_VD)  # type: ignore[no-untyped-call]
+                total_VD = total_VD + vector_VD
+            total_VD = total_VD / (self.layers + 1)
+        return total_VD[: self.n_users], total_VD[self.n_users :]

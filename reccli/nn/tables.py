@@ -1,0 +1,59 @@
+"""Tables of vectors by code, and what they start from. U users, I items, R rows, D embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reccli.api.component import Context
+from reccli.api.data import TrainingData
+from reccli.nn.spectral import fold_in, item_scale, spectrum
+
+__all__ = ["look_up", "random_table", "spectral_start", "table_from"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+def look_up(table_RD: Tensor, code_N: Tensor) -> Tensor:
+    """Return rows by code, ND; its backward is faster than that of indexing."""
+    return functional.embedding(code_N, table_RD)
+
+
+def random_table(rows: int, size: int, *, std: float, generator: torch.Generator) -> nn.Parameter:
+    """Return a table of normal draws."""
+    return nn.Parameter(torch.randn(rows, size, generator=generator) * std)
+
+
+def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Generator) -> nn.Parameter:
+    """Return a table that starts from given vectors, brought to `size` columns and a typical entry of `std`.
+
+    Columns beyond `size` are dropped. Missing columns, and rows without a vector (all zeros), get small draws: a zero
+    has no direction and would never leave the spot under a cosine.
+    """
+    given_RD = torch.from_numpy(np.ascontiguousarray(vector_RD[:, :size]))
+    noise_RD = torch.randn(len(given_RD), size, generator=generator) * (0.1 * std)
+    known_R = given_RD.square().sum(1) > 0
+    scale = given_RD[known_R].square().mean().sqrt() if bool(known_R.any()) else torch.ones(())
+    table_RD = noise_RD.clone()
+    width = given_RD.shape[1]
+    table_RD[:, :width] = torch.where(known_R[:, None], given_RD * (std / scale), noise_RD[:, :width])
+    return nn.Parameter(table_RD)
+
+
+def spectral_start(data: TrainingData, context: Context, size: int, *, exponent: float) -> tuple[Float32, Float32]:
+    """Return start vectors of users and items, at most `size` wide, from the spectrum of the interactions.
+
+    Items are the right singular vectors V (those of a `spectral` pre-training where there are some), users are
+    sums of `d_i^(-exponent) V_i` over their histories, with `d_i` the item's interactions.
+    """
+    item_IR = data.features.get("spectral")
+    if item_IR is None or item_IR.shape[1] < size:
+        found = spectrum(data.train, size, generator=context.numpy_generator("spectral"))
+        item_IR = found.item_IR
+    item_IR = np.asarray(item_IR[:, :size], np.float32)
+    degree_I = np.asarray(data.train.to_scipy("weight").sum(axis=0), np.float32).ravel()
+    user_UR = fold_in(data.train, item_scale(degree_I, -exponent)[:, None] * item_IR)
+    return user_UR, item_IR

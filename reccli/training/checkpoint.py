@@ -1,0 +1,130 @@
+"""Checkpoints: whole or not there, verified when read, without pickle.
+
+Layout::
+
+    <folder>/step-000000120/tensors.safetensors    weights, optimiser, best weights so far, generator states
+    <folder>/step-000000120/state.json             everything else, and the sha256 of the tensors
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from reccli import failpoint
+from reccli.manifest import sha256_file
+from reccli.workspace import storage_errors
+
+__all__ = ["Checkpoint", "Checkpoints"]
+
+FORMAT = 1
+KEEP = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint in memory."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: Folder of the run, named after all that its results depend on; it is made when the first is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write one atomically; the two newest are kept.
+
+        Raises:
+            StorageError: The file system refused.
+        """
+        from safetensors.torch import save_file
+
+        with storage_errors(self.folder):
+            draft = self.folder / f"tmp-{uuid.uuid4().hex}"
+            draft.mkdir(parents=True)
+            failpoint.hit("checkpoint.before_write")
+            file = draft / "tensors.safetensors"
+            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, file)
+            failpoint.hit("checkpoint.mid_write")
+            _sync(file)
+            record = {"format": FORMAT, "step": step, "sha256": sha256_file(file), "state": dict(state)}
+            with (draft / "state.json").open("w", encoding="utf-8") as handle:
+                json.dump(record, handle)
+                handle.flush()
+                os.fsync(handle.fileno())
+            _sync(draft)
+            failpoint.hit("checkpoint.before_rename")
+            final = self.folder / f"step-{step:09d}"
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(draft, final)
+            _sync(self.folder)
+            failpoint.hit("checkpoint.after_rename")
+            self._prune()
+
+    def load(self) -> Checkpoint | None:
+        """Return the newest one that is whole, or None; damaged ones are passed over."""
+        for path in reversed(self._steps()):
+            found = _read(path)
+            if found is not None:
+                return found
+        return None
+
+    def drop(self) -> None:
+        """Delete all of them (the run is finished, or is to begin anew)."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def note(self, name: str, text: str) -> Path:
+        """Write a file for people beside the checkpoints; return its path."""
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / name
+            path.write_text(text, encoding="utf-8")
+        return path
+
+    def _steps(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
+
+    def _prune(self) -> None:
+        for path in self._steps()[:-KEEP]:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob("tmp-*"):  # drafts of killed writers; ours has just been renamed
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _read(path: Path) -> Checkpoint | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = path / "tensors.safetensors"
+    try:
+        record = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        if record["format"] != FORMAT or record["sha256"] != sha256_file(file):
+            return None
+        return Checkpoint(int(record["step"]), load_file(file), dict(record["state"]))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

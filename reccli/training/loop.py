@@ -1,0 +1,234 @@
+"""The only step loop. B batch rows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reccli.errors import DivergedError, Interrupted, OutOfMemoryError
+from reccli.training.batching import steps_of
+from reccli.training.checkpoint import Checkpoints
+from reccli.training.early_stopping import Best
+from reccli.training.optimizers import build_optimizer, set_rate
+from reccli.training.precision import Precision
+from reccli.training.randomness import seeded
+from reccli.training.schedules import factor
+from reccli.training.snapshot import freeze, restore
+from reccli.training.task import Monitor, Outcome, Plan, TrainingTask
+
+__all__ = ["Loop", "train"]
+
+RESUME_HINT = "run the same command again to go on from the checkpoint, or with --restart to begin anew"
+CHECKPOINT_SHARE = 0.1  # of the time at most
+REPORT_SECONDS = 0.2
+
+
+def train(task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpoints | None = None) -> Outcome:
+    """Train, resuming from the newest checkpoint where there is one, and leave the best weights in `task.module`.
+
+    Args:
+        task: What to train; its module is on `plan.device` already.
+        plan: How.
+        monitor: Takes progress, and says when to stop.
+        checkpoints: Where to save, or None to keep nothing.
+
+    Raises:
+        DivergedError: A loss, gradient or weight is not finite.
+        Interrupted: A signal asked to stop; a checkpoint is saved.
+        OutOfMemoryError: The batch does not fit.
+    """
+    with seeded(plan.seed, plan.device):
+        return Loop(task, plan, monitor, checkpoints).run()
+
+
+class Loop:
+    """State of one training run; `train` makes and runs it."""
+
+    def __init__(self, task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpoints | None) -> None:
+        self.task, self.plan, self.monitor, self.checkpoints = task, plan, monitor, checkpoints
+        self.precision = Precision(plan.precision, plan.device)
+        self.optimizer = build_optimizer(
+            plan.optimizer,
+            task.parameter_groups(),
+            learning_rate=plan.learning_rate,
+            weight_decay=plan.weight_decay,
+        )
+        self.best = Best(task.higher_is_better, plan.patience)
+        self.best_weights: dict[str, Tensor] = {}
+        self.epoch, self.position, self.step = 1, 0, 0
+        self.rows: list[tuple[int, str, float]] = []
+        self.loss_sum, self.loss_count = 0.0, 0
+        self.begun = self.last_saved = time.monotonic()
+        self.save_seconds = 0.0
+        planned = plan.epochs if plan.schedule_epochs is None else plan.schedule_epochs
+        self.total_steps = max(1, planned * steps_of(task.n_rows, plan.batch_size))
+
+    def run(self) -> Outcome:
+        """Train to the end and put the best weights back."""
+        restored = restore(self) if self.checkpoints is not None else False
+        if restored:
+            self.monitor.say(f"resuming at epoch {self.epoch}, step {self.step}")
+        else:
+            self._validate(0)
+        stopped = "epochs"
+        with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, _memory_errors(self.plan):
+            while self.epoch <= self.plan.epochs:
+                self._epoch(progress)
+                stopped = self._end_epoch(progress) or stopped
+                if stopped != "epochs":
+                    break
+        done = self.epoch - 1
+        if self.best_weights:
+            self.task.module.load_state_dict(self.best_weights)
+        else:
+            self.best.epoch = done
+        first = next((value for epoch, name, value in self.rows if epoch == 0 and name == self.task.metric), None)
+        seconds = time.monotonic() - self.begun
+        return Outcome(done, self.step, self.best.epoch, self.best.value, first, stopped, self.rows, seconds)
+
+    def _epoch(self, progress: Any) -> None:
+        task = self.task
+        task.module.train()
+        if self.position == 0:
+            task.begin_epoch(self.epoch)
+        batches = task.batches(self.epoch)
+        reported = time.monotonic()
+        while self.position < len(batches):
+            self._stop_if_asked()
+            self._step(batches[self.position])
+            self.position += 1
+            if time.monotonic() - reported > REPORT_SECONDS:
+                reported = time.monotonic()
+                progress.update(self.epoch - 1 + self.position / len(batches), **self._facts())
+            if self._out_of_time():
+                break
+
+    def _step(self, row_B: Tensor) -> None:
+        rate = factor(self.plan.schedule, self.step, self.total_steps, self.plan.warmup)
+        set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.precision.autocast():
+            loss, _ = self.task.loss(row_B)
+        value = float(loss.detach())
+        if value != value or value in (float("inf"), float("-inf")):
+            self._diverged("loss", value, row_B)
+        scaler = self.precision.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        self._check_gradients(row_B)
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+            scaler.update()
+        self.step += 1
+        self.loss_sum += value
+        self.loss_count += 1
+
+    def _check_gradients(self, row_B: Tensor) -> None:
+        """Refuse gradients that are not finite (a scaler skips them by itself), and clip."""
+        gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not gradients:
+            return
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.precision.scaler is None and not bool(norm.isfinite()):
+            self._diverged("gradient norm", float(norm), row_B)
+        if self.plan.clip:
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.plan.clip, norm)
+
+    def _end_epoch(self, progress: Any) -> str | None:
+        """Log, validate and save; return why to stop, or None. A pass cut short by the clock counts as made."""
+        done, late = self.epoch, self._out_of_time()
+        if self.loss_count:
+            self.rows.append((done, "loss", self.loss_sum / self.loss_count))
+        last = late or done == self.plan.epochs
+        if last or done % self.plan.validate_every == 0:
+            self._validate(done)
+        facts = self._facts()
+        progress.update(done, **facts)
+        self.monitor.log("train.epoch", {"epoch": done, "step": self.step, **facts})
+        self.epoch, self.position, self.loss_sum, self.loss_count = done + 1, 0, 0.0, 0
+        if late:
+            return "time"
+        if self.best.over:
+            return "patience"
+        if not last and done % self.plan.checkpoint_every == 0 and self._may_save():
+            self._save()
+        return None
+
+    def _validate(self, epoch: int) -> None:
+        module = self.task.module
+        module.eval()
+        with torch.no_grad():
+            metrics = self.task.validate()
+        module.train()
+        self.rows.extend((epoch, name, float(value)) for name, value in metrics.items())
+        if self.task.metric in metrics and self.best.offer(float(metrics[self.task.metric]), epoch):
+            self.best_weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    def _facts(self) -> dict[str, float]:
+        facts = {"loss": self.loss_sum / self.loss_count} if self.loss_count else {}
+        last = next((value for _, name, value in reversed(self.rows) if name == self.task.metric), None)
+        if last is not None and self.best.value is not None:
+            facts |= {self.task.metric: last, "best": self.best.value}
+        return facts
+
+    def _out_of_time(self) -> bool:
+        return self.plan.max_time is not None and time.monotonic() - self.begun > self.plan.max_time
+
+    def _may_save(self) -> bool:
+        """Saving may cost a tenth of the time: a large model with short epochs is not saved after each of them."""
+        return time.monotonic() - self.last_saved >= self.save_seconds * (1 / CHECKPOINT_SHARE - 1)
+
+    def _save(self) -> None:
+        if self.checkpoints is None:
+            return
+        begun = time.monotonic()
+        self.checkpoints.save(self.step, *freeze(self))
+        self.last_saved = time.monotonic()
+        self.save_seconds = self.last_saved - begun
+
+    def _stop_if_asked(self) -> None:
+        number = self.monitor.stop()
+        if number is not None:
+            self._save()
+            raise Interrupted(number, hint=RESUME_HINT if self.checkpoints is not None else None)
+
+    def _diverged(self, what: str, value: float, row_B: Tensor) -> None:
+        facts = {"what": what, "value": str(value), "epoch": self.epoch, "step": self.step, "rows": row_B.tolist()}
+        facts["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        where = ""
+        if self.checkpoints is not None:
+            where = f"; its rows are in {self.checkpoints.note('diverged.json', json.dumps(facts))}"
+        raise DivergedError(
+            f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {facts['learning_rate']:.2g}){where}",
+            hint=f"lower the rate: --learning-rate {self.plan.learning_rate / 10:.2g}, or clip gradients: --clip 1",
+        )
+
+
+@contextlib.contextmanager
+def _memory_errors(plan: Plan) -> Iterator[None]:
+    """Turn the ways in which memory runs out into one error."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _too_large(plan) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        raise _too_large(plan) from error
+
+
+def _too_large(plan: Plan) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"memory of {plan.device} ran out with batches of {plan.batch_size} rows",
+        hint=f"--batch-size {max(1, plan.batch_size // 2)}",
+    )

@@ -1,0 +1,165 @@
+"""Encoder, loss and similarity as one module: from a batch to a loss, and from histories to stored vectors.
+
+B batch rows, N negatives, X distinct items of a step, U users, I items, D embedding, S stored vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reccli.api.batch import Batch, LossInputs
+from reccli.api.data import Histories, TrainingData
+from reccli.api.encoder import Encoder
+from reccli.api.loss import Loss
+from reccli.api.similarity import Similarity
+from reccli.nn.known import KnownPositives
+from reccli.nn.regulariser import embedding_norms
+from reccli.nn.tables import look_up
+from reccli.training.values import Values
+
+__all__ = ["ScoringModel"]
+
+
+class ScoringModel(nn.Module):
+    """What fine-tuning trains.
+
+    A score ends as the dot product of stored vectors. For ratings and labels these are `[c u, m + b_u, 1]` and
+    `[v, 1, b_i]` (see `Values`), so that the product is the prediction.
+
+    Args:
+        encoder: Set up already.
+        loss: The criterion, or None for a closed form.
+        similarity: How users and items are compared.
+        data: Training data; its task says whether values are predicted.
+    """
+
+    def __init__(self, encoder: Encoder, loss: Loss | None, similarity: Similarity, data: TrainingData) -> None:
+        super().__init__()
+        self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
+        self.needs: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
+        predicts = data.task in ("rating", "ctr")
+        self.values = (
+            Values(data, folding=type(encoder).serves_new_users, scaled=similarity.name != "dot") if predicts else None
+        )
+        masked = "negatives" in self.needs or ("table" in self.needs and loss is not None and loss.masks_table)
+        self.known = KnownPositives(data.train) if masked else None
+        warm_I = None if type(encoder).serves_new_items else encoder.warm_items()
+        if warm_I is None and not type(encoder).serves_new_items:
+            warm_I = torch.from_numpy(data.item_count_I() > 0)
+        self.warm_I = warm_I
+        self.warm_U = torch.from_numpy(data.train.length_U > 0)
+
+    def parameter_groups(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the encoder's groups, then what the loss and the biases learn."""
+        yield from self.encoder.parameter_groups()
+        for part in (self.loss, self.values):
+            parameters = [p for p in part.parameters() if p.requires_grad] if part is not None else []
+            if parameters:
+                yield {"params": parameters, "weight_decay": 0.0}
+
+    def batch_loss(self, batch: Batch, *, l1: float = 0.0, l2: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return a batch's loss with all penalties, and its terms by name."""
+        if self.loss is None:
+            raise RuntimeError("a closed form has no loss")
+        self.encoder.begin_step()
+        inputs = self._inputs(batch)
+        output = self.loss(inputs)
+        total, terms = output.total(batch.weight_B), dict(output.terms)
+        if l1 or l2:
+            penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
+            terms["penalty"] = penalty
+            total = total + penalty.to(total.device)
+        return total, terms
+
+    @torch.no_grad()
+    def stored_items(self) -> Tensor:
+        """Return what is stored for items, IS on the CPU; zeros for items that the encoder does not know."""
+        item_IS = self.similarity.stored_items(self.encoder.export_items())
+        if self.warm_I is not None:
+            item_IS = item_IS * self.warm_I[:, None]
+        if self.values is None:
+            return item_IS
+        bias_I1 = self.values.item_bias_I.detach().cpu()[:, None]
+        return torch.cat([item_IS, torch.ones_like(bias_I1), bias_I1], dim=1)
+
+    @torch.no_grad()
+    def stored_users(self, histories: Histories) -> Tensor:
+        """Return what is stored for users, US on the CPU, given by history.
+
+        An encoder that knows only its training users gives those, zeros for the ones without training rows.
+        """
+        user_UD = self.encoder.export_users(histories)
+        user_US = self.similarity.stored_users(user_UD)
+        if not type(self.encoder).serves_new_users:
+            user_US = user_US * self.warm_U[:, None]
+        if self.values is None:
+            return user_US
+        scale = self.values.log_scale.detach().exp().cpu()
+        bias_U = self.values.mean.cpu() + self.values.user_bias_of(histories)
+        bias_U = bias_U + scale * self.similarity.user_offset_U(user_UD)
+        return torch.cat([scale * user_US, bias_U[:, None], torch.ones(len(bias_U), 1)], dim=1)
+
+    def _inputs(self, batch: Batch) -> LossInputs:
+        user_BD = self.encoder.users(batch)
+        negatives, parts = batch.negatives, {}
+        if "table" in self.needs:
+            table_ID = self.encoder.all_items()
+            positive_BD = look_up(table_ID, batch.item_B)
+            known_BI = None
+            if self.known is not None and self.loss is not None and self.loss.masks_table:
+                known_BI = self.known.table(batch.user_B, batch.item_B)
+            parts = {"table_ID": table_ID, "known_BI": known_BI}
+        else:
+            positive_BD, parts = self._look_up_once(batch)
+        if self.values is not None and self.needs & {"ratings", "labels"}:
+            similarity_B = self.similarity.pairs(user_BD.float(), positive_BD.float())
+            parts["prediction_B"] = self.values.prediction_B(similarity_B, batch)
+        return LossInputs(
+            user_BD=user_BD,
+            positive_BD=positive_BD,
+            similarity=self.similarity,
+            item_B=batch.item_B,
+            target_B=batch.value_B,
+            weight_B=batch.weight_B,
+            log_q_N=negatives.log_q_N,
+            **parts,
+        )
+
+    def _look_up_once(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
+        """Encode each distinct item of the step once; return positives, and negatives with their mask."""
+        negatives, rows = batch.negatives, len(batch)
+        drawn = negatives.shared_N if negatives.shared_N is not None else negatives.own_BN
+        if drawn is None or negatives.in_batch:
+            code_X, place = batch.item_B.unique(return_inverse=True)
+            positive_BD = look_up(self.encoder.items(code_X), place)
+            if drawn is None:
+                return positive_BD, {}
+            return positive_BD, {"negative_ND": positive_BD, "known_BN": self._known(batch)}
+        code_X, place = torch.cat([batch.item_B, drawn.reshape(-1)]).unique(return_inverse=True)
+        item_XD = self.encoder.items(code_X)
+        negative = look_up(item_XD, place[rows:].reshape(drawn.shape))
+        name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
+        return look_up(item_XD, place[:rows]), {name: negative, "known_BN": self._known(batch)}
+
+    def _known(self, batch: Batch) -> Tensor | None:
+        if self.known is None:
+            return None
+        negatives = batch.negatives
+        if negatives.shared_N is not None:
+            return self.known.shared(batch.user_B, negatives.shared_N)
+        return None if negatives.own_BN is None else self.known.own(batch.user_B, negatives.own_BN)
+
+    def user_vectors(self, histories: Histories) -> np.ndarray:
+        """Return stored vectors of users given by history, US float32."""
+        self.eval()
+        return self.stored_users(histories).numpy()
+
+    def item_vectors(self) -> np.ndarray:
+        """Return stored vectors of the catalogue, IS float32."""
+        self.eval()
+        return self.stored_items().numpy()

@@ -1,0 +1,55 @@
+"""Optimisers by name, over parameter groups with rates of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from reccli.errors import one_of
+
+__all__ = ["build_optimizer", "set_rate"]
+
+NAMES = ("adam", "adamw", "sgd", "adafactor")
+
+
+def build_optimizer(
+    name: str, groups: Iterable[Mapping[str, Any]], *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Build an optimiser.
+
+    Args:
+        name: `adam`, `adamw`, `sgd` (momentum 0.9) or `adafactor`.
+        groups: `params`, and where they differ `lr_scale` (multiplies the rate) and `weight_decay`.
+        learning_rate: Peak rate.
+        weight_decay: Decay of groups that do not say their own.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    prepared = [
+        {
+            "params": list(group["params"]),
+            "lr": learning_rate * group.get("lr_scale", 1.0),
+            "weight_decay": group.get("weight_decay", weight_decay),
+            "peak": learning_rate * group.get("lr_scale", 1.0),
+        }
+        for group in groups
+        if list(group["params"])
+    ]
+    if name == "adam":
+        return torch.optim.Adam(prepared, lr=learning_rate)
+    if name == "adamw":
+        return torch.optim.AdamW(prepared, lr=learning_rate)
+    if name == "sgd":
+        return torch.optim.SGD(prepared, lr=learning_rate, momentum=0.9)
+    if name == "adafactor":
+        return torch.optim.Adafactor(prepared, lr=learning_rate)
+    raise one_of("optimizer", name, NAMES)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's rate to its peak times a factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor

@@ -1,0 +1,218 @@
+"""From settings with gaps to a complete recipe: an encoder's preferences fill in, and what does not fit is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reccli import registry
+from reccli.errors import ConfigError
+from reccli.settings import FinetuneSettings
+from reccli.training.validation import KINDS, parse_metric
+
+__all__ = ["Recipe", "resolve"]
+
+GENERAL: dict[str, Any] = {
+    "similarity": "dot",
+    "epochs": 30,
+    "batch_size": 1024,
+    "learning_rate": 1e-3,
+    "optimizer": "adamw",
+    "schedule": "constant",
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+    "patience": 5,
+}
+VALUE_LOSSES = {"rating": "mse", "ctr": "bce"}
+VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete recipe.
+
+    Args:
+        settings: Settings without gaps.
+        task: What is trained for: `ranking`, `rating` or `ctr`.
+        trainable: Whether there is anything to train.
+        chosen: Names of settings that nobody set, with the values that were filled in.
+    """
+
+    settings: FinetuneSettings
+    task: str
+    trainable: bool
+    chosen: Mapping[str, Any]
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run: as given, or the names of encoder and loss; a refit's ends so."""
+        given = self.settings
+        name = given.name or "-".join(filter(None, (_plain(given.encoder), _plain(given.loss or ""))))
+        return f"{name}-refit" if given.refit else name
+
+    @property
+    def components(self) -> list[tuple[str, str]]:
+        """Kind and name of each component."""
+        named = (("encoder", self.settings.encoder), ("loss", self.settings.loss), ("sampler", self.settings.sampler))
+        return [(kind, name) for kind, name in named if name is not None]
+
+
+def resolve(settings: FinetuneSettings, data_task: str, provides: frozenset[str]) -> Recipe:
+    """Fill the gaps and check that all parts fit.
+
+    Args:
+        settings: As given.
+        data_task: Task of the prepared data.
+        provides: What the data provides, see `TrainingData.provides`.
+
+    Raises:
+        ConfigError: An unknown component or setting, or parts that do not fit; the message names those that would.
+    """
+    encoder = registry.load("encoder", settings.encoder)
+    missing = encoder.needs - provides
+    if missing:
+        fitting = [name for name in registry.names("encoder") if not _needs("encoder", name) - provides]
+        raise _misfit(
+            f"encoder '{settings.encoder}' needs {_list(missing)}, which the data has not", "encoder", fitting
+        )
+    if not encoder.trainable:
+        return _closed_form(settings, encoder)
+    loss_name, task = _loss(settings, encoder, data_task, provides)
+    sampler = _sampler(settings, encoder, loss_name, task)
+    preferred = {**encoder.defaults, **encoder.defaults.get(task, {})}
+    chosen: dict[str, Any] = {"loss": loss_name, "sampler": sampler}
+    for name, general in GENERAL.items():
+        chosen[name] = preferred.get(name, general)
+    chosen["metric"] = preferred.get("metric", KINDS[task][1])
+    chosen = {name: value for name, value in chosen.items() if getattr(settings, name) is None and value is not None}
+    filled = settings.model_copy(update=chosen)
+    filled = _component_settings(filled, preferred, chosen)
+    parse_metric(str(filled.metric), task)
+    return Recipe(filled, task, True, chosen)
+
+
+def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
+    """Return the recipe of an encoder without training; what only training could use is refused."""
+    for kind in ("loss", "sampler"):
+        given = getattr(settings, kind)
+        if given is not None:
+            registry.find(kind, given)
+            fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
+            raise _misfit(
+                f"encoder '{settings.encoder}' is solved in closed form: there is no training that a {kind} ('{given}') could steer",
+                "encoder",
+                fitting,
+            )
+    chosen = {"similarity": encoder.defaults.get("similarity", "dot"), "metric": "ndcg@10", "epochs": 0}
+    chosen = {name: value for name, value in chosen.items() if getattr(settings, name) is None}
+    filled = _component_settings(settings.model_copy(update=chosen), {}, chosen)
+    parse_metric(str(filled.metric), "ranking")
+    return Recipe(filled, "ranking", False, chosen)
+
+
+def _loss(settings: FinetuneSettings, encoder: type[Any], data_task: str, provides: frozenset[str]) -> tuple[str, str]:
+    """Return the loss and the task that it is for."""
+    name = settings.loss or VALUE_LOSSES.get(data_task, encoder.default_loss)
+    needs = registry.load("loss", name).needs_for(data_task)
+    offered = provides | {"negatives", "table"}
+    missing = needs - offered
+    if missing:
+        fitting = [
+            other for other in registry.names("loss") if not registry.load("loss", other).needs_for(data_task) - offered
+        ]
+        hint = "reccli prepare --task rating" if "ratings" in missing else None
+        error = _misfit(f"loss '{name}' needs {_list(missing)}, which the data has not", "loss", fitting)
+        error.hint = f"{error.hint}; or {hint}" if hint else error.hint
+        raise error
+    task = next((task for need, task in VALUE_NEEDS.items() if need in needs), "ranking")
+    return name, task
+
+
+def _sampler(settings: FinetuneSettings, encoder: type[Any], loss_name: str, task: str) -> str | None:
+    """Return the sampler, or None where the loss uses none."""
+    loss = registry.load("loss", loss_name)
+    if "negatives" not in loss.needs_for(task):
+        if settings.sampler is not None:
+            fitting = [
+                name for name in registry.names("loss") if "negatives" in registry.load("loss", name).needs_for(task)
+            ]
+            raise _misfit(
+                f"loss '{loss_name}' uses no negatives: sampler '{settings.sampler}' would draw for nothing",
+                "loss",
+                fitting,
+            )
+        return None
+    if settings.sampler is None:
+        preferred = str(encoder.default_sampler)
+        return preferred if loss.in_batch or preferred != "in-batch" else "uniform"
+    registry.load("sampler", settings.sampler)
+    if settings.sampler == "in-batch" and not loss.in_batch:
+        others = [name for name in registry.names("sampler") if name != "in-batch"]
+        raise _misfit(f"loss '{loss_name}' cannot use the batch's own positives as negatives", "sampler", others)
+    return settings.sampler
+
+
+def _component_settings(
+    settings: FinetuneSettings, preferred: Mapping[str, Any], chosen: dict[str, Any]
+) -> FinetuneSettings:
+    """Fill the components' settings from the encoder's preferences, and validate them.
+
+    Preferences for a loss (a temperature) hold for the similarity that the encoder prefers, not for another.
+    """
+    update: dict[str, Any] = {}
+    same_similarity = settings.similarity == preferred.get("similarity", settings.similarity)
+    for kind in ("encoder", "loss", "sampler"):
+        name = getattr(settings, kind)
+        if name is None:
+            if getattr(settings, f"{kind}_settings"):
+                raise ConfigError(f"--set {kind}.…: this run has no {kind}")
+            continue
+        given = dict(getattr(settings, f"{kind}_settings"))
+        fields = registry.load(kind, name).Settings.model_fields
+        for key, value in preferred.items():
+            part, _, field = key.partition(".")
+            if part == kind and field in fields and field not in given and (kind != "loss" or same_similarity):
+                given[field] = value
+                chosen[key] = value
+        if kind == "encoder" and settings.encoder_path is not None:
+            if "path" not in fields:
+                raise ConfigError(f"--encoder-path: encoder '{name}' reads no text model", hint="--encoder bert")
+            given.setdefault("path", settings.encoder_path)
+        registry.settings_of(kind, name, given)
+        update[f"{kind}_settings"] = given
+    return settings.model_copy(update=update)
+
+
+def _needs(kind: str, name: str) -> frozenset[str]:
+    component = _loaded(kind, name)
+    return frozenset({"broken"}) if component is None else component.needs
+
+
+def _is_trainable(name: str) -> bool:
+    component = _loaded("encoder", name)
+    return component is not None and bool(component.trainable)
+
+
+def _loaded(kind: str, name: str) -> Any:
+    """Return a component's class, or None where its plugin is broken: an advice must not fail for that."""
+    from reccli.errors import PluginError
+
+    try:
+        return registry.load(kind, name)
+    except PluginError:
+        return None
+
+
+def _misfit(message: str, kind: str, fitting: list[str]) -> ConfigError:
+    listing = ", ".join(fitting) if fitting else "none"
+    hint = f"--{kind} {fitting[0]}" if fitting else None
+    return ConfigError(f"{message}; {kind}s that fit: {listing}", hint=hint)
+
+
+def _list(names: frozenset[str]) -> str:
+    return " and ".join(sorted(names))
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(":")[2]

@@ -1,0 +1,114 @@
+"""The validation metric of one epoch. U users, I items, V users validated on, S stored vector, R rows, K list length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reccli import registry
+from reccli.api.data import Histories
+from reccli.api.metric import LabelMetric, RankingMetric, RatingMetric
+from reccli.errors import ConfigError
+from reccli.training.model import ScoringModel
+
+__all__ = ["MOST_USERS", "Validator", "parse_metric"]
+
+MOST_USERS = 5000
+KINDS: dict[str, tuple[type, str]] = {
+    "ranking": (RankingMetric, "ndcg@10"),
+    "rating": (RatingMetric, "rmse"),
+    "ctr": (LabelMetric, "log-loss"),
+}
+
+
+def parse_metric(text: str, task: str) -> tuple[Any, int | None]:
+    """Return the metric and its cut-off, as `ndcg@10` or `rmse`.
+
+    Raises:
+        ConfigError: It does not exist, does not fit the task, or its cut-off is missing or wrong.
+    """
+    name, at, cut = text.partition("@")
+    metric = registry.create("metric", name)
+    kind, example = KINDS[task]
+    if not isinstance(metric, kind) and not (task == "rating" and isinstance(metric, RankingMetric)):
+        fitting = [other for other in registry.names("metric") if issubclass(registry.load("metric", other), kind)]
+        raise ConfigError(
+            f"metric '{text}' does not fit the task {task} ({', '.join(fitting)})", hint=f"--metric {example}"
+        )
+    if isinstance(metric, RankingMetric):
+        if not cut.isdigit() or int(cut) < 1:
+            raise ConfigError(f"metric '{text}' needs a list length of at least 1", hint=f"--metric {name}@10")
+        return metric, int(cut)
+    if at:
+        raise ConfigError(f"metric '{text}' has no list length", hint=f"--metric {name}")
+    if metric.higher_is_better is None:
+        raise ConfigError(f"metric '{text}' has no better or worse", hint=f"--metric {example}")
+    return metric, None
+
+
+@dataclass
+class Validator:
+    """Computes one metric on the validation part.
+
+    Args:
+        name: Metric as asked for, `ndcg@10`.
+        task: `ranking`, `rating` or `ctr`.
+        train: Histories that users are known by; their items are left out of lists.
+        held: The validation part.
+        generator: Draws the users to validate on where there are more than 5,000.
+        device: Where lists are searched.
+        value_range: Lowest and highest rating, that predictions are cut to.
+    """
+
+    name: str
+    task: str
+    train: Histories
+    held: Histories
+    generator: np.random.Generator
+    device: str = "cpu"
+    value_range: tuple[float, float] = (-np.inf, np.inf)
+
+    def __post_init__(self) -> None:
+        self.metric, self.k = parse_metric(self.name, self.task)
+        user_V = np.flatnonzero(self.held.length_U > 0)
+        self.sampled = len(user_V) > MOST_USERS
+        if self.sampled:
+            user_V = np.sort(self.generator.choice(user_V, MOST_USERS, replace=False))
+        self.user_V = user_V
+
+    def __call__(self, model: ScoringModel) -> dict[str, float]:
+        """Return the metric by name; empty where there is nothing to validate on."""
+        if not len(self.user_V):
+            return {}
+        folds = type(model.encoder).serves_new_users
+        known = self.train.rows(self.user_V) if folds else self.train
+        user_VS = model.user_vectors(known)
+        user_VS = user_VS if folds else user_VS[self.user_V]
+        measure: Callable[..., float] = self._values if self.k is None else self._lists
+        return {self.name: measure(user_VS, model.item_vectors(), model)}
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way is better."""
+        return bool(self.metric.higher_is_better)
+
+    def _lists(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+        from reccli.evaluation.ranking import distinct, evaluate_ranking
+        from reccli.retrieval.topk import top_k
+
+        k = int(self.k or 1)
+        allowed_I = None if model.warm_I is None else model.warm_I.numpy()
+        seen = self.train.rows(self.user_V)
+        item_VK, _ = top_k(user_VS, item_IS, k=k, seen=seen, allowed_I=allowed_I, device=self.device)
+        scores = evaluate_ranking(item_VK, distinct(self.held.rows(self.user_V)), {self.name: self.metric}, (k,))
+        return scores.mean(self.name, k)
+
+    def _values(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+        held = self.held.rows(self.user_V)
+        score_R = np.einsum("rs,rs->r", user_VS[held.user_E], item_IS[held.item_E], dtype=np.float64)
+        if self.task == "ctr":
+            return float(self.metric.value(held.value_E.astype(np.float64), 1 / (1 + np.exp(-score_R))))
+        return float(self.metric.value(held.value_E.astype(np.float64), score_R.clip(*self.value_range)))
