@@ -1,0 +1,141 @@
+"""The simcse objective: its loss against a double loop, its seed, and the model that it leaves behind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+import torch
+from tiny_bert import tiny_bert
+
+from reccli.api import Context, TrainingData
+from reccli.encoders.bert import Bert
+from reccli.errors import DataError
+from reccli.nn.text_folder import PRETRAINED, check_model
+from reccli.nn.text_source import TextSource
+from reccli.objectives.simcse import SimCSE, two_view_loss
+from reccli.testing.objectives import ObjectiveConformance
+from reccli.testing.worlds import checkerboard
+from reccli.training.loop import train
+from reccli.training.pretraining import PretrainTask
+from reccli.training.task import Plan
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.mark.parametrize("name", [name for name in dir(ObjectiveConformance) if name.startswith("test_")])
+def test_conforms(folder: Path, name: str) -> None:
+    kit = type("Kit", (ObjectiveConformance,), {"component": "simcse", "settings": {"path": str(folder)}})()
+    try:
+        getattr(kit, name)()
+    except SkipTest as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+def test_two_views_against_a_double_loop(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = (
+        torch.nn.functional.normalize(torch.randn(5, 3, generator=generator, dtype=torch.float64), dim=1)
+        for _ in range(2)
+    )
+    got = two_view_loss(first, second, temperature)
+    for b in range(5):
+        scores = [math.exp(float(first[b] @ second[c]) / temperature) for c in range(5)]
+        assert float(got[b]) == pytest.approx(-math.log(scores[b] / sum(scores)), rel=1e-9)
+
+
+def test_views_that_agree_and_differ_from_others_cost_nothing() -> None:
+    views = torch.eye(4)
+    assert float(two_view_loss(views, views, 0.05).max()) < 1e-6
+    assert float(two_view_loss(views, views.roll(1, 0), 0.05).min()) > 10
+    assert float(two_view_loss(views[:1], views[1:2], 0.05)) == 0  # nobody to be told apart from
+
+
+def many_texts() -> TrainingData:
+    rng = np.random.default_rng(0)
+    words = ["space", "rocket", "robot", "planet", "laser", "alien", "wedding", "kiss", "garden", "letter"]
+    texts = [" ".join(rng.choice(words, 4)) for _ in range(60)]
+    return replace(checkerboard(users=4, items=60, texts=False).data, item_text_I=[*texts[:-1], texts[0]])
+
+
+class Monitor:
+    def __init__(self) -> None:
+        self.say = self.log = lambda *_: None
+        self.stop = lambda: None
+
+    def task(self, label: str, total: float, unit: str = ""):
+        from contextlib import nullcontext
+        from types import SimpleNamespace
+
+        return nullcontext(SimpleNamespace(update=lambda *_, **__: None))
+
+
+def trained(folder: Path, *, seed: int = 1, epochs: int = 2, cache: Path | None = None, **settings) -> tuple:
+    context = Context(seed=seed, cache=cache)
+    objective = SimCSE(SimCSE.Settings(path=str(folder), **settings))
+    objective.setup(many_texts(), context)
+    task = PretrainTask(objective, context, batch_size=16)
+    plan = Plan(epochs=epochs, batch_size=16, learning_rate=1e-3, seed=context.derived_seed("torch"))
+    return objective, train(task, plan, Monitor())
+
+
+def test_training_lowers_the_held_out_loss_and_one_seed_is_one_result(folder: Path) -> None:
+    torch.manual_seed(11)
+    objective, outcome = trained(folder, epochs=4, train="all")
+    assert outcome.best_value < outcome.first_value
+    torch.manual_seed(12)
+    again, same = trained(folder, epochs=4, train="all")
+    assert same.rows == outcome.rows
+    np.testing.assert_array_equal(again.finish().item_features["text"], objective.finish().item_features["text"])
+    other, _ = trained(folder, epochs=4, train="all", seed=2)
+    assert not np.allclose(other.finish().item_features["text"], objective.finish().item_features["text"], atol=1e-4)
+
+
+def test_held_out_loss_is_repeatable_and_leaves_the_generator_alone(folder: Path) -> None:
+    objective = SimCSE(SimCSE.Settings(path=str(folder)))
+    objective.setup(many_texts(), Context(seed=1))
+    before = torch.get_rng_state()
+    assert objective.held_out() == objective.held_out()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not set(objective.held_T.tolist()) & set(objective.kept_T.tolist())
+    assert objective.n_rows + len(objective.held_T) == len(set(many_texts().item_text_I))
+
+
+@pytest.mark.parametrize("mode", ["last-1", "lora", "all"])
+def test_the_saved_model_gives_the_features_and_is_known_to_the_cache(
+    folder: Path, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mode == "lora":
+        pytest.importorskip("peft")
+    objective, _ = trained(folder, train=mode, cache=tmp_path / "cache")
+    features = objective.finish().item_features["text"]
+    objective.save_files(tmp_path / "version")
+    check_model(tmp_path / "version" / PRETRAINED)
+    fresh = TextSource(tmp_path / "version" / PRETRAINED).vectors(many_texts().item_text_I)
+    np.testing.assert_allclose(fresh, features, atol=2e-5)
+    frozen = TextSource(folder).vectors(many_texts().item_text_I)
+    assert not np.allclose(fresh, frozen, atol=1e-4)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(TextSource, "_encode", refuse)
+    encoder = Bert()
+    encoder.setup(many_texts(), Context(pretrained=tmp_path / "version", cache=tmp_path / "cache"))
+    torch.testing.assert_close(encoder.table.base_ID + encoder.table.mean_D, torch.from_numpy(features))
+
+
+def test_one_text_alone_is_refused(folder: Path) -> None:
+    data = replace(many_texts(), item_text_I=["same"] * 60)
+    with pytest.raises(DataError, match="two distinct"):
+        SimCSE(SimCSE.Settings(path=str(folder))).setup(data, Context())
