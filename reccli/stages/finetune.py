@@ -113,12 +113,23 @@ def _run(job: _Job) -> StageResult:
 
 def _determinants(prepared: Prepared, pretrained: Version | None, recipe: Recipe, epochs: int) -> dict[str, Any]:
     """Return what a run's content depends on, as `run_stage` takes it."""
+    from reccli.api import Context
+    from reccli.training.device import resolve_device
+
     settings = recipe.settings.determinants()
+    encoder = registry.create("encoder", recipe.settings.encoder, recipe.settings.encoder_settings)
+    context = Context(
+        seed=recipe.settings.seed,
+        device=str(resolve_device(recipe.settings.device)),
+        online=recipe.settings.online,
+        pretrained=pretrained.path if pretrained is not None else None,
+    )
+    extra: dict[str, Any] = dict(encoder.determinants(context))
     return {
         "settings": settings,
         "parents": [prepared.version, *([pretrained] if pretrained is not None else [])],
         "components": registry.provenance(recipe.components),
-        "extra": {"epochs": epochs} if recipe.settings.refit else {},
+        "extra": extra | ({"epochs": epochs} if recipe.settings.refit else {}),
     }
 
 

@@ -144,3 +144,14 @@ def test_a_dry_run_writes_nothing(workspace: Workspace) -> None:
     result = pretrain(workspace, PretrainSettings(device="cpu"), Control(dry_run=True))
     assert (result.status, result.version) == ("planned", None)
     assert workspace.runs("pretrain") == []
+
+
+def test_finetune_notices_another_model_under_the_same_path(workspace: Workspace, folder: Path) -> None:
+    from reccli.settings import FinetuneSettings
+    from reccli.stages.finetune import finetune
+
+    settings = FinetuneSettings(encoder="bert", encoder_path=str(folder), device="cpu", epochs=1)
+    assert finetune(workspace, settings, Control()).status == "done"
+    assert finetune(workspace, settings, Control()).status == "up to date"
+    tiny_bert(folder, seed=4)
+    assert finetune(workspace, settings, Control()).status == "done"
