@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from reccli.errors import ConfigError, DataError
 from reccli.preparation import cleaning, coding, dividing, filtering, leakage
+from reccli.preparation import facts as facts_of
 from reccli.preparation.draws import digest_ids
 from reccli.preparation.duplicates import has_repeats
 from reccli.preparation.ledger import Ledger
-from reccli.preparation.moments import read_times
+from reccli.preparation.moments import Moments, read_times
 from reccli.preparation.ordering import sort_rows
 from reccli.preparation.reading import Raw, Source, locate, read_sources, require_same_roles
+from reccli.preparation.requirements import check_settings
 from reccli.preparation.splits import PARTS, TRAIN, Parts, SplitRows, part_of
 from reccli.preparation.weights import event_weights, recency
 
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from reccli.settings import PrepareSettings
 
 __all__ = ["Interactions", "assemble"]
-
-MAX_LEVELS = 50
-"""Most distinct values that the facts list one by one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,22 @@ class Interactions:
 
 
 @dataclass(frozen=True)
+class _Work:
+    """What the steps share: the files, the rows as read, the account."""
+
+    sources: Sequence[Source]
+    roles: Sequence[str]
+    raw: Raw
+    moments: Moments
+    ledger: Ledger
+
+    @property
+    def given(self) -> bool:
+        """Whether parts are given."""
+        return "part" in self.roles
+
+
+@dataclass(frozen=True)
 class _Coded:
     """Rows with codes, before the split."""
 
@@ -83,87 +98,91 @@ def assemble(
         ConfigError: Settings contradict the data.
         DataError: Rows are malformed, or none is left.
     """
-    roles = require_same_roles(sources)
-    _check_settings(settings, roles)
-    raw, moments = read_times(read_sources(sources, roles), sources, settings)
-    if settings.recency_half_life is not None and not moments.comparable:
-        raise ConfigError("--recency-half-life needs times, and positions have no age", hint="leave it out")
+    work = _read(sources, settings)
     check_stop()
-    ledger = Ledger(raw.frame.height + sum(len(source.table.bad_rows) for source in sources))
-    if not ledger.rows_in:
-        raise DataError(f"{sources[0].name} has no rows")
-    coded = _code(_clean(raw, sources, settings, ledger), raw, settings, ledger)
+    coded, repeats = _coded(work, settings)
     check_stop()
-    given = "part" in roles
-    before = coded.frame.height
-    coded, repeats = _filter(coded, raw, sources, settings, ledger, given)
-    ledger.check(coded.frame.height)
-    if not coded.frame.height:
-        raise DataError("no interaction is left: " + _account(ledger), hint="loosen the filters")
-    coded = _compact_sorted(coded, repeats, coded.frame.height < before, moments.step)
-    check_stop()
-    ordered = "time" in roles and coded.frame["time"].min() != coded.frame["time"].max()
     rows = _split_rows(coded, settings)
-    method = dividing.choose_split(settings, has_times=ordered, comparable=moments.comparable, given=given)
-    part = coded.frame["part"].to_numpy() if given else None
-    division = dividing.divide(rows, settings, method, given_E=part, moment=moments.point, show=moments.show)
-    if not (division.part_E == TRAIN).any():
-        raise DataError(f"split {division.label} leaves nothing to train on", hint="choose another split or ratios")
-    report = leakage.leakage_report(rows, division.part_E, repeats=repeats, comparable_times=moments.comparable)
+    division = _divide(rows, coded, work, settings)
+    report = leakage.leakage_report(rows, division.part_E, repeats=repeats, comparable_times=work.moments.comparable)
     check_stop()
-    rejected = ledger.unplaced()
-    ledger.settle(rejected, locate(sources, raw.start, rejected))
+    rejected = work.ledger.unplaced()
+    work.ledger.settle(rejected, locate(sources, work.raw.start, rejected))
     facts = {
-        "ordered": ordered,
-        "time_unit": moments.unit,
-        "has_values": "value" in roles,
-        "duplicates": "given" if given else settings.duplicates,
+        "ordered": _ordered(coded),
+        "time_unit": work.moments.unit,
+        "has_values": "value" in work.roles,
+        "duplicates": "given" if work.given else settings.duplicates,
+        "pairs": coded.frame.select("user", "item").n_unique() if repeats else coded.frame.height,
         "leakage": leakage.summary(report),
-        "split": {"method": method, "label": division.label, **division.facts},
-    } | _value_facts(coded.frame, roles, settings)
+        "split": {"method": division.method, "label": division.label, **division.facts},
+    }
     return Interactions(
         frame=_finish(coded.frame, division.part_E, settings),
         user_ids=coded.user_ids,
         item_ids=coded.item_ids,
-        rejected=ledger.frame(),
+        rejected=work.ledger.frame(),
         leakage=report,
         division=division,
-        counts=_counts(ledger, division.part_E),
-        facts=facts,
+        counts=facts_of.row_counts(work.ledger, division.part_E),
+        facts=facts | facts_of.value_facts(coded.frame, work.roles, settings),
         source_rows=[
             end - start + len(source.table.bad_rows)
-            for source, start, end in zip(sources, raw.start[:-1], raw.start[1:], strict=True)
+            for source, start, end in zip(sources, work.raw.start[:-1], work.raw.start[1:], strict=True)
         ],
-        notes=_notes(coded, settings, given),
+        notes=facts_of.notes(coded.user_ids, coded.item_ids, settings, given=work.given),
     )
 
 
-def _check_settings(settings: PrepareSettings, roles: Sequence[str]) -> None:
-    needs = {
-        "min_rating": "value" if settings.min_rating is not None else "",
-        "value_as_weight": "value" if settings.value_as_weight else "",
-        "recency_half_life": "time" if settings.recency_half_life is not None else "",
-        "event_weights": "event" if settings.event_weights else "",
-    }
-    for name, role in needs.items():
-        if role and role not in roles:
-            raise ConfigError(
-                f"--{name.replace('_', '-')} needs a column for the {role}, and there is none",
-                hint=f"name it: --{role}-column COLUMN",
-            )
-    if settings.task == "rating" and "value" not in roles:
-        raise ConfigError("task 'rating' needs a column of ratings, and there is none", hint="--value-column COLUMN")
+def _read(sources: Sequence[Source], settings: PrepareSettings) -> _Work:
+    roles = require_same_roles(sources)
+    check_settings(settings, roles)
+    raw, moments = read_times(read_sources(sources, roles), sources, settings)
+    if settings.recency_half_life is not None and not moments.comparable:
+        raise ConfigError("--recency-half-life needs times, and positions have no age", hint="leave it out")
+    ledger = Ledger(raw.frame.height + sum(len(source.table.bad_rows) for source in sources))
+    if not ledger.rows_in:
+        raise DataError(f"{sources[0].name} has no rows")
+    return _Work(sources, roles, raw, moments, ledger)
 
 
-def _clean(raw: Raw, sources: Sequence[Source], settings: PrepareSettings, ledger: Ledger) -> pl.DataFrame:
+def _coded(work: _Work, settings: PrepareSettings) -> tuple[_Coded, bool]:
+    """Clean, code, filter and sort; say whether pairs of user and item still repeat."""
+    coded = _code(_clean(work, settings), work.raw, settings, work.ledger)
+    before = coded.frame.height
+    coded, repeats = _filter(coded, work, settings)
+    work.ledger.check(coded.frame.height)
+    if not coded.frame.height:
+        raise DataError("no interaction is left: " + facts_of.account(work.ledger), hint="loosen the filters")
+    return _compact_sorted(coded, repeats, coded.frame.height < before, work.moments.step), repeats
+
+
+def _ordered(coded: _Coded) -> bool:
+    """Whether there is a real order: times, and not all the same."""
+    time = coded.frame["time"]
+    return not time.null_count() and time.min() != time.max()
+
+
+def _divide(rows: SplitRows, coded: _Coded, work: _Work, settings: PrepareSettings) -> dividing.Division:
+    moments = work.moments
+    method = dividing.choose_split(settings, has_times=_ordered(coded), comparable=moments.comparable, given=work.given)
+    part = coded.frame["part"].to_numpy() if work.given else None
+    division = dividing.divide(rows, settings, method, given_E=part, moment=moments.point, show=moments.show)
+    if not (division.part_E == TRAIN).any():
+        raise DataError(f"split {division.label} leaves nothing to train on", hint="choose another split or ratios")
+    return division
+
+
+def _clean(work: _Work, settings: PrepareSettings) -> pl.DataFrame:
     """Number the rows and set the malformed ones aside."""
     import polars as pl
 
+    raw, sources = work.raw, work.sources
     name = sources[0].roles.get("value", "value")
     bad = cleaning.find_bad_rows(raw, sources, value_name=name)
     if bad.count and not settings.drop_bad_rows:
         cleaning.refuse_bad_rows(bad, raw, sources)
-    cleaning.drop_bad_rows(bad, ledger)
+    cleaning.drop_bad_rows(bad, work.ledger)
     frame = raw.frame.with_row_index("row")
     mask = bad.mask
     frame = frame if mask is None else frame.filter(~mask)
@@ -214,18 +233,16 @@ def _behaviours(frame: pl.DataFrame, settings: PrepareSettings, ledger: Ledger) 
     return frame.filter(named), weight.filter(named)
 
 
-def _filter(
-    coded: _Coded, raw: Raw, sources: Sequence[Source], settings: PrepareSettings, ledger: Ledger, given: bool
-) -> tuple[_Coded, bool]:
-    if given:
+def _filter(coded: _Coded, work: _Work, settings: PrepareSettings) -> tuple[_Coded, bool]:
+    if work.given:
         return coded, has_repeats(coded.frame)
 
     def describe(first: int, later: int) -> str:
-        places = locate(sources, raw.start, [first, later])
+        places = locate(work.sources, work.raw.start, [first, later])
         return " and ".join(f"{place.file} line {place.line} ({place.text[:60]!r})" for place in places)
 
     filters = filtering.Filters(settings.duplicates, settings.min_rating, settings.max_interactions, settings.core)
-    frame, repeats = filtering.apply_filters(coded.frame, filters, ledger, describe=describe)
+    frame, repeats = filtering.apply_filters(coded.frame, filters, work.ledger, describe=describe)
     return _Coded(frame, coded.user_ids, coded.item_ids), repeats
 
 
@@ -271,45 +288,3 @@ def _finish(frame: pl.DataFrame, part_E: Parts, settings: PrepareSettings) -> pl
         weight = weight * recency(time, int(time[part_E == TRAIN].max()), settings.recency_half_life)
     split = pl.Series("split", PARTS).gather(part_E)
     return frame.select("user", "item", "value", pl.Series("weight", weight), "time", split)
-
-
-def _value_facts(frame: pl.DataFrame, roles: Sequence[str], settings: PrepareSettings) -> dict[str, Any]:
-    if "value" not in roles:
-        return {"task": "ranking" if settings.task == "auto" else settings.task, "value_levels": None}
-    levels = frame["value"].unique().sort().to_list()
-    task = settings.task
-    if task == "auto":
-        task = "ctr" if levels == [0.0, 1.0] else "ranking"
-    facts: dict[str, Any] = {"task": task, "value_min": levels[0], "value_max": levels[-1]}
-    return facts | {"value_levels": levels if len(levels) <= MAX_LEVELS else None}
-
-
-def _counts(ledger: Ledger, part_E: Parts) -> dict[str, int]:
-    parts = [np.count_nonzero(part_E == code) for code in range(len(PARTS))]
-    counts = {"rows_in": ledger.rows_in, "kept": ledger.kept, "dropped": ledger.dropped}
-    counts |= {name: int(parts[code]) for code, name in enumerate(PARTS) if name != "history" or parts[code]}
-    return counts | ledger.counts()
-
-
-def _notes(coded: _Coded, settings: PrepareSettings, given: bool) -> list[str]:
-    notes = []
-    for what, ids in (("user", coded.user_ids), ("item", coded.item_ids)):
-        twins = coding.same_after_normalisation(ids)
-        if twins:
-            notes.append(f"{twins:,} {what} ids differ from another in Unicode normalisation alone; they stay distinct")
-    asked = [
-        flag
-        for flag, on in (
-            ("--min-rating", settings.min_rating is not None),
-            ("--core", max(settings.core) > 1),
-            ("--max-interactions", settings.max_interactions is not None),
-        )
-        if on
-    ]
-    if given and asked:
-        notes.append(f"given parts stay as they are: {', '.join(asked)} not applied")
-    return notes
-
-
-def _account(ledger: Ledger) -> str:
-    return ", ".join(f"{drop.count:,} {reason}" for reason, drop in ledger.drops.items())

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["result_lines"]
 
 GAP = "   "
+ROLES = ("user", "item", "value", "time", "event", "part")
 
 
 def result_lines(facts: Mapping[str, Any], counts: Mapping[str, int]) -> list[str]:
@@ -35,7 +36,9 @@ def _file(entry: Mapping[str, Any]) -> str:
         return f"{entry['name']}  {entry['rows']:,} {entry['kind']}"
     pieces = [entry["name"], f"{entry['rows']:,} rows"]
     pieces += [entry["found"][key] for key in ("delimiter",) if entry["found"].get(key)]
-    return "  ".join([*pieces, " ".join(_role(role, column, entry) for role, column in entry["roles"].items())])
+    return "  ".join(
+        [*pieces, " ".join(_role(role, entry["roles"][role], entry) for role in ROLES if role in entry["roles"])]
+    )
 
 
 def _role(role: str, column: str, entry: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> S
         "n_users": users.height,
         "n_items": items.height,
         "items_with_interactions": len(made.item_ids),
-        "density": made.frame.height / (users.height * len(made.item_ids)),
+        "density": made.facts["pairs"] / (users.height * len(made.item_ids)),
         "has_text": items["text"].null_count() < items.height,
         "has_user_text": users["text"].null_count() < users.height,
         "text_columns": text_columns,

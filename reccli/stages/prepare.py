@@ -124,22 +124,18 @@ def _build(draft: Draft, manifest: Manifest, opened: Opened, settings: PrepareSe
     from reccli.preparation.assembly import assemble
     from reccli.preparation.surroundings import surround
 
-    with control.task("prepare", 4) as progress:
-        made = assemble(opened.interactions, settings, check_stop=control.check_stop)
-        progress.update(2)
-        around = surround(made, opened, settings)
-        progress.update(3)
-        for line in (*made.notes, *around.notes):
-            control.warn(line)
-        control.check_stop()
-        draft.write("interactions", around.interactions)
-        draft.write("users", around.users)
-        draft.write("items", around.items)
-        if around.triples is not None:
-            draft.write("triples", around.triples)
-        draft.write("rejected", made.rejected)
-        draft.write("leakage", made.leakage)
-        progress.update(4)
+    made = assemble(opened.interactions, settings, check_stop=control.check_stop)
+    around = surround(made, opened, settings)
+    for line in (*made.notes, *around.notes):
+        control.warn(line)
+    control.check_stop()
+    draft.write("interactions", around.interactions)
+    draft.write("users", around.users)
+    draft.write("items", around.items)
+    if around.triples is not None:
+        draft.write("triples", around.triples)
+    draft.write("rejected", made.rejected)
+    draft.write("leakage", made.leakage)
     manifest.seed = settings.seed
     manifest.counts = made.counts | around.counts
     manifest.facts = made.facts | around.facts | {"files": opened.describe(made, around)}

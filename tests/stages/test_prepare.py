@@ -226,7 +226,7 @@ def test_up_to_date_and_why_not(folder: Path) -> None:
     assert run(folder).why == ("first run",)
     again = run(folder)
     assert again.status == "up to date"
-    assert again.lines[0].startswith("ratings.csv  30 rows")
+    assert again.lines[0] == "ratings.csv  30 rows  ,  userId>user movieId>item rating timestamp(s)"
     assert run(folder, min_rating=2.0).why == ("settings changed: min_rating",)
     (folder / "ratings.csv").write_text(ratings(items=11), encoding="utf-8")
     assert "input changed" in run(folder, min_rating=2.0).why[0]
