@@ -42,7 +42,7 @@ def _line_numbers(table: TextTable, rows: Sequence[int]) -> list[int]:
     numbers = records(
         text_lines(table.source, table.start, table.path.name), table.delimiter, first_line=table.first_line
     )
-    firsts = [line for line, *_ in islice(numbers, max(rows, default=-1) + 1)]
+    firsts = [record.line for record in islice(numbers, max(rows, default=-1) + 1)]
     return [firsts[row] for row in rows]
 
 

@@ -1,7 +1,8 @@
 """The exact way through an untidy delimited file: bad rows are set aside with their line numbers, good ones kept.
 
-Where no quotes matter a row is a line, and the work stays vectorised. Where they do, the csv module of the standard
-library is the judge, record by record, and the good records are written again in one plain form.
+Tidy pieces pass as they are. In the others, where no quotes matter, a row is a line, and the work stays vectorised.
+Where they do, the csv module of the standard library is the judge, record by record, and the good records are written
+again in one plain form.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +19,9 @@ import numpy.typing as npt
 from reccli.errors import DataError
 from reccli.intake.chunks import LONGEST_LINE, line_chunks, open_source
 from reccli.intake.scratch import Source, store
-from reccli.intake.structure import Dialect
+from reccli.intake.structure import NEWLINE, QUOTE, Dialect, judge, row_pieces
 
-__all__ = ["MOST_BAD_ROWS", "Mended", "mend", "records", "shortened", "text_lines"]
+__all__ = ["MOST_BAD_ROWS", "Mended", "Record", "mend", "records", "shortened", "text_lines"]
 
 MOST_BAD_ROWS = 1_000_000
 """Beyond this many the file is not what it was taken for."""
@@ -80,49 +82,58 @@ def mend(source: Source, dialect: Dialect, *, name: str, start: int, first_line:
     Raises:
         DataError: There is no end to the bad rows, or to one line.
     """
-    mended = Mended(quoted=quotes)
-    numbers: list[npt.NDArray[np.int64]] = []
-    if quotes:
-        good = _good_records(source, dialect, mended, numbers, name=name, start=start, first_line=first_line)
-    else:
-        good = _good_lines(source, dialect, mended, numbers, name=name, start=start, first_line=first_line)
-    mended.source = store(good, "mended.csv")
-    if numbers:
-        mended.line = np.concatenate(numbers)
-    return mended
+    work = _Work(source, dialect, name, start, first_line, Mended(quoted=quotes))
+    work.mended.source = store(_good_records(work) if quotes else _good_lines(work), "mended.csv")
+    if work.numbers:
+        work.mended.line = np.concatenate(work.numbers)
+    return work.mended
 
 
-def _good_lines(
-    source: Source,
-    dialect: Dialect,
-    mended: Mended,
-    numbers: list[npt.NDArray[np.int64]],
-    *,
-    name: str,
-    start: int,
-    first_line: int,
-) -> Iterator[bytes]:
-    line = first_line
-    for _, raw in line_chunks(source, name=name, start=start):
+@dataclass
+class _Work:
+    """How far the work on one file has come: the next byte and its line."""
+
+    source: Source
+    dialect: Dialect
+    name: str
+    offset: int
+    line: int
+    mended: Mended
+    numbers: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def set_aside(self, line: int, reason: str, text: str) -> None:
+        self.mended.set_aside(line, reason, text, self.name)
+
+
+def _good_lines(work: _Work) -> Iterator[bytes]:
+    dialect = replace(work.dialect, quoted=False)
+    for _, raw in line_chunks(work.source, name=work.name, start=work.offset):
         piece = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
-        a = np.frombuffer(piece, np.uint8)
-        ends = np.flatnonzero(a == 10)
-        fields = np.diff(np.searchsorted(np.flatnonzero(a == dialect.delimiter), ends), prepend=0) + 1
-        starts = np.concatenate(([0], ends[:-1] + 1))
-        control = np.isin(a, np.frombuffer(CONTROLS, np.uint8)) & (a != dialect.delimiter)
-        controls = np.diff(np.concatenate(([0], np.cumsum(control)[ends])))
-        blank = starts == ends
-        bad = ~blank & ((fields != dialect.fields) | (controls > 0))
-        for row in np.flatnonzero(bad):
-            text = piece[starts[row] : ends[row]]
-            mended.set_aside(line + int(row), _reason(text, int(fields[row]), dialect), _readable(text), name)
-        good = ~(bad | blank)
-        numbers.append(line + np.flatnonzero(good))
-        line += len(ends)
-        if good.all():
+        verdict = judge(piece, dialect)
+        if verdict.tidy:
+            work.numbers.append(np.arange(work.line, work.line + verdict.rows))
+            work.line += verdict.rows
             yield piece
         else:
-            yield a[np.repeat(good, ends - starts + 1)].tobytes()
+            yield _without_bad_lines(piece, work)
+
+
+def _without_bad_lines(piece: bytes, work: _Work) -> bytes:
+    dialect, a = work.dialect, np.frombuffer(piece, np.uint8)
+    ends = np.flatnonzero(a == 10)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    fields = np.diff(np.searchsorted(np.flatnonzero(a == dialect.delimiter), ends), prepend=0) + 1
+    control = np.isin(a, np.frombuffer(CONTROLS, np.uint8)) & (a != dialect.delimiter)
+    controls = np.diff(np.cumsum(control)[ends], prepend=0)
+    blank = starts == ends
+    bad = ~blank & ((fields != dialect.fields) | (controls > 0))
+    for row in np.flatnonzero(bad):
+        text = piece[starts[row] : ends[row]]
+        work.set_aside(work.line + int(row), _reason(text, int(fields[row]), dialect), _readable(text))
+    good = ~(bad | blank)
+    work.numbers.append(work.line + np.flatnonzero(good))
+    work.line += len(ends)
+    return bytes(a[np.repeat(good, ends - starts + 1)].data)
 
 
 def _reason(text: bytes, fields: int, dialect: Dialect) -> str:
@@ -141,34 +152,56 @@ def _readable(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _good_records(
-    source: Source,
-    dialect: Dialect,
-    mended: Mended,
-    numbers: list[npt.NDArray[np.int64]],
-    *,
-    name: str,
-    start: int,
-    first_line: int,
-) -> Iterator[bytes]:
-    delimiter = chr(dialect.delimiter)
+def _good_records(work: _Work) -> Iterator[bytes]:
+    """Let tidy pieces pass, and read record by record from where one is not, until it has ended with a record."""
+    while True:
+        untidy_end = None
+        for offset, piece in row_pieces(work.source, work.dialect, name=work.name, start=work.offset):
+            # A carriage return inside quotes counts as a line, which the fast way does not.
+            lone = piece.count(b"\r") > piece.count(b"\r\n")
+            if lone or not judge(piece, work.dialect).tidy:
+                untidy_end = offset + len(piece)
+                break
+            work.numbers.append(_row_lines(piece, work.line))
+            work.line += piece.count(b"\n")
+            work.offset = offset + len(piece)
+            yield piece
+        if untidy_end is None:
+            return
+        before = work.offset
+        yield _record_by_record(work, untidy_end)
+        if work.offset == before:
+            return
+
+
+def _row_lines(piece: bytes, line: int) -> npt.NDArray[np.int64]:
+    """Return the line number of each row of a tidy piece."""
+    a = np.frombuffer(piece, np.uint8)
+    inside = np.bitwise_xor.accumulate((a == QUOTE).view(np.uint8))
+    last = np.flatnonzero(inside[a == NEWLINE] == 0)
+    return line + np.concatenate(([0], last[:-1] + 1))
+
+
+def _record_by_record(work: _Work, end: int) -> bytes:
+    delimiter = chr(work.dialect.delimiter)
     text = io.StringIO(newline="")
     # The line end has both characters so that a value with either is quoted; an empty value is not, and stays missing.
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_MINIMAL)
     kept: list[int] = []
-    for line, row, raw, error in records(text_lines(source, start, name), delimiter, first_line=first_line):
-        reason = error or _record_fault(row, dialect, delimiter)
+    lines = text_lines(work.source, work.offset, work.name)
+    for record in records(lines, delimiter, first_line=work.line):
+        reason = record.error or _record_fault(record.fields, work.dialect, delimiter)
         if reason:
-            mended.set_aside(line, reason, raw, name)
-        elif row:
-            writer.writerow(row)
-            kept.append(line)
-        if text.tell() > 1 << 20:
-            yield text.getvalue().encode()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue().encode()
-    numbers.append(np.array(kept, np.int64))
+            work.set_aside(record.line, reason, record.text.rstrip("\r\n"))
+        elif record.fields:
+            writer.writerow(record.fields)
+            kept.append(record.line)
+        work.offset += len(record.text.encode())
+        work.line = record.line + record.lines
+        if work.offset >= end:
+            break
+    work.numbers.append(np.array(kept, np.int64))
+    return text.getvalue().encode()
 
 
 def _record_fault(row: list[str], dialect: Dialect, delimiter: str) -> str | None:
@@ -194,29 +227,36 @@ def text_lines(source: Source, start: int, name: str) -> Iterator[str]:
             yield line
 
 
-def records(
-    lines: Iterable[str], delimiter: str, *, first_line: int = 1
-) -> Iterator[tuple[int, list[str], str, str | None]]:
-    """Yield line number, fields, raw text and what is wrong, record by record; a blank line is a record without fields.
+class Record(NamedTuple):
+    """One record: number of its first line, fields, text with line ends, number of lines, and what is wrong with it."""
+
+    line: int
+    fields: list[str]
+    text: str
+    lines: int
+    error: str | None
+
+
+def records(lines: Iterable[str], delimiter: str, *, first_line: int = 1) -> Iterator[Record]:
+    """Yield records; a blank line is one without fields.
 
     After a record that cannot be read the next line is tried, so one stray quote costs one line.
     """
     csv.field_size_limit(LONGEST_LINE)
     feed = _Feed(lines)
     while True:
-        first = first_line + feed.taken
+        line = first_line + feed.taken
         feed.begin()
         try:
             row = next(csv.reader(feed, delimiter=delimiter, strict=True))
         except StopIteration:
             return
         except csv.Error as error:
-            raw = feed.lines[0].rstrip("\r\n")
             quote = len(feed.lines) > 1 or "end of data" in str(error)
             feed.give_back_all_but_one()
-            yield first, [], raw, "a quote is opened and never closed" if quote else _stray(error)
+            yield Record(line, [], feed.lines[0], 1, "a quote is opened and never closed" if quote else _stray(error))
             continue
-        yield first, row, "".join(feed.lines).rstrip("\r\n"), None
+        yield Record(line, row, "".join(feed.lines), len(feed.lines), None)
 
 
 def _stray(error: csv.Error) -> str:
