@@ -12,7 +12,7 @@ from reccli.errors import ConfigError
 __all__ = ["DELIMITERS", "is_text", "looks_like_data", "named_delimiter", "shown_delimiter", "sniff_delimiter"]
 
 DELIMITERS = ("\t", ",", ";", "|", "::", " ")
-"""Candidates; of equally good ones the first wins, and a space only where no other does."""
+"""Candidates; of equally good ones the first wins, and a space only where no other does and all lines agree."""
 NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colons": "::"}
 SAMPLE = 100
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".tab", ".psv")
@@ -72,7 +72,7 @@ def sniff_delimiter(lines: Sequence[str]) -> str:
             continue
         counts = [_fields(line, delimiter) for line in sample]
         usual = Counter(counts).most_common(1)[0][0] if counts else 1
-        if usual < 2 or counts[0] < 2:
+        if usual < 2 or counts[0] < 2 or (delimiter == " " and len(set(counts)) > 1):
             continue
         share = sum(count == usual for count in counts) / len(counts) / (1 if counts[0] == usual else 2)
         score = (round(share, 1), usual)
