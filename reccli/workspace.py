@@ -100,7 +100,9 @@ class Draft:
 
         failpoint.hit(f"{self.stage}.before_write")
         with storage_errors(self.path):
-            check_frame(artifact, frame).write_parquet(self.path / f"{artifact}.parquet", compression="zstd")
+            check_frame(artifact, frame).write_parquet(
+                self.path / f"{artifact}.parquet", compression="zstd", compression_level=1
+            )
         failpoint.hit(f"{self.stage}.after_write")
 
     def write_tensors(self, name: str, tensors: Mapping[str, Any]) -> None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reccli.preparation import coding
+from reccli.preparation.dividing import Division
 from reccli.preparation.ledger import Ledger
-from reccli.preparation.splits import PARTS, Parts
+from reccli.preparation.splits import PARTS, TEST, VALID, Parts
 
 if TYPE_CHECKING:
     import polars as pl
 
     from reccli.settings import PrepareSettings
 
-__all__ = ["account", "notes", "row_counts", "value_facts"]
+__all__ = ["account", "empty_parts", "notes", "row_counts", "value_facts"]
 
 MAX_LEVELS = 50
 """Most distinct values that are listed one by one."""
@@ -60,6 +61,16 @@ def notes(user_ids: pl.Series, item_ids: pl.Series, settings: PrepareSettings, *
     ]
     if given and asked:
         found.append(f"given parts stay as they are: {', '.join(asked)} not applied")
+    return found
+
+
+def empty_parts(division: Division) -> list[str]:
+    """Say which parts have no rows although they were to have some."""
+    found = []
+    for name, code, share in zip(PARTS[1:], (VALID, TEST), division.facts.get("ratios", (1, 1, 1))[1:], strict=False):
+        if share and not (division.part_E == code).any():
+            hint = " (--valid-from-train 0.1 makes one)" if division.method == "given" and code == VALID else ""
+            found.append(f"split {division.method} leaves no {name} rows{hint}")
     return found
 
 

@@ -202,7 +202,10 @@ def test_given_parts_are_left_alone() -> None:
         (user, item, float(value), part) for user, item, value, part in rows
     )
     assert found.counts["dropped"] == 0
-    assert found.notes == ["given parts stay as they are: --min-rating, --core not applied"]
+    assert found.notes == [
+        "given parts stay as they are: --min-rating, --core not applied",
+        "split given leaves no valid rows (--valid-from-train 0.1 makes one)",
+    ]
     assert found.facts["leakage"][0] == "1 test rows repeat a pair of train"
 
 
@@ -244,6 +247,14 @@ def test_cold_users_have_a_history_part() -> None:
 def test_settings_that_contradict_the_data(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         made([("u", "a"), ("u", "b")], roles=NAMES[:2], **settings)
+
+
+def test_empty_parts_are_named() -> None:
+    assert made([("u", "a")], roles=NAMES[:2]).notes == [
+        "split random leaves no valid rows",
+        "split random leaves no test rows",
+    ]
+    assert made([("u", "a")], roles=NAMES[:2], ratios=(1, 0, 0)).notes == []
 
 
 def test_nothing_left_is_refused() -> None:
@@ -361,5 +372,5 @@ def test_ids_stay_strings() -> None:
 @pytest.mark.fault(71)
 def test_normalisation_twins_are_named() -> None:
     found = made([("caf\u00e9", "a"), ("cafe\u0301", "a")], roles=NAMES[:2])
-    assert found.notes == ["1 user ids differ from another in Unicode normalisation alone; they stay distinct"]
+    assert found.notes[:1] == ["1 user ids differ from another in Unicode normalisation alone; they stay distinct"]
     assert len(found.user_ids) == 2

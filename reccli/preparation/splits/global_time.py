@@ -51,7 +51,7 @@ def _quantile(sorted_time: np.ndarray[tuple[int], np.dtype[np.int64]], share: fl
     """Return the time before which a share of the rows lies."""
     if not len(sorted_time):
         return np.iinfo(np.int64).max
-    place = round(len(sorted_time) * share)
+    place = int(len(sorted_time) * share + 1e-9)
     return int(sorted_time[place]) if place < len(sorted_time) else int(sorted_time[-1]) + 1
 
 
