@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,8 @@ def open_delimited(
         taken, start = _blank_lines(lines)
     dialect = Dialect(ord(separator), len(names), layout.quoted)
     structure = examine(source, dialect, name=path.name, start=start + mark)
+    if head_of(source, start + mark).count(b"\n") != taken:  # a line ends otherwise, which a parser does not see
+        structure = replace(structure, tidy=False)
     found = {
         "format": layout.format,
         "delimiter": shown,
@@ -196,6 +198,7 @@ def _scan(
         schema=schema,
         infer_schema=False,
         n_rows=rows if blank_end else None,
+        glob=False,
     )
 
 

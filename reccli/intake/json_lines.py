@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import re
@@ -73,7 +74,8 @@ def _scan(source: Source, names: list[str]) -> pl.LazyFrame:
     schema = dict.fromkeys(names, pl.String())
     if isinstance(source, bytes) and not source:
         return pl.LazyFrame(schema=schema)
-    return pl.scan_ndjson(source, schema=schema)
+    # polars takes a path for a pattern: without escaping, `a[1].jsonl` would read `a1.jsonl`.
+    return pl.scan_ndjson(source if isinstance(source, bytes) else glob.escape(str(source)), schema=schema)
 
 
 def _pieces(source: Source, name: str) -> Iterator[tuple[int, bytes]]:

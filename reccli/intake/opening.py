@@ -84,9 +84,9 @@ def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> Data
     lines = ", ".join(str(line) for line, _, _ in bad_rows[:SHOWN_ROWS])
     more = f" and {len(bad_rows) - SHOWN_ROWS:,} more" if len(bad_rows) > SHOWN_ROWS else ""
     line, reason, text = bad_rows[0]
+    s = "s" if len(bad_rows) > 1 else ""
     return DataError(
-        f"{path}: {len(bad_rows):,} bad row{'s' if len(bad_rows) > 1 else ''} in line "
-        f"{lines}{more}; line {line}: {reason}: {text[:80]!r}",
+        f"{path}: {len(bad_rows):,} bad row{s}, in line{s} {lines}{more}; line {line}: {reason}: {text[:80]!r}",
         hint="mend them, or leave them out and count them: --drop-bad-rows",
     )
 

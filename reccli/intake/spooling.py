@@ -55,7 +55,10 @@ def plain_file(path: Path, scratch: Path) -> Path:
     """
     text = str(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
-        raise OfflineError(f"{text}: input from the network is not read", hint="download it first, and give the file")
+        address = re.sub(r":/+", "://", text, count=1)  # a path has lost one of the slashes
+        raise OfflineError(
+            f"{address}: input from the network is not read", hint="download it first, and give the file"
+        )
     if text == "-":
         return _unpacked(_copy(sys.stdin.buffer, scratch, "stdin"), scratch)
     try:

@@ -39,7 +39,8 @@ class Parquet(Reader):
         if path.is_file() and head_of(path, 4) == ENCRYPTED:
             raise DataError(f"{path.name}: an encrypted Parquet file", hint="decrypt it first")
         try:
-            frame = pl.scan_parquet(path / "part-*.parquet" if path.is_dir() else path)
+            parts = sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
+            frame = pl.scan_parquet(parts, glob=False)
             schema = frame.collect_schema()
             rows = int(frame.select(pl.len()).collect().item())
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

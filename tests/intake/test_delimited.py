@@ -144,7 +144,7 @@ def test_f62_too_many_and_too_few_fields(read, quote):
     lines = [good, long, good, short, good, long, short, long, "", long, good]
     content = "user,item,rating\n" + "\n".join(lines) + "\n"
     with pytest.raises(
-        DataError, match=r"6 bad rows in line 3, 5, 7, 8, 9 and 1 more; line 3: 4 fields instead of 3"
+        DataError, match=r"6 bad rows, in lines 3, 5, 7, 8, 9 and 1 more; line 3: 4 fields instead of 3"
     ) as e:
         read(content)
     assert "--drop-bad-rows" in e.value.hint

@@ -88,6 +88,13 @@ def refusal(content: bytes, chunk: int, **given):
     return None
 
 
+HEADERS = ["user,item\n"] * 4 + [
+    "user,item\r",
+    "\n\r\nuser,item\r\n",
+    'us er,"item"\n',
+    '"us\ner",item\n',
+    '"u\rr",item\r',
+]
 CHUNKS = st.sampled_from([5, 17, 1 << 20])
 
 
@@ -126,11 +133,11 @@ def oracle(text: str, width: int):
 
 @pytest.mark.fault(55, 59, 60, 61, 62)
 @settings(max_examples=300, deadline=None)
-@given(st.text(st.sampled_from(list('ab,,"""\n\n\r\0é')), max_size=40), CHUNKS)
-def test_arbitrary_text_is_read_as_the_standard_library_does_or_refused(text, chunk):
-    content = "user,item\n" + text
+@given(st.sampled_from(HEADERS), st.text(st.sampled_from(list('ab,,"""\n\n\r\0é')), max_size=40), CHUNKS)
+def test_arbitrary_text_is_read_as_the_standard_library_does_or_refused(header, text, chunk):
+    content = header + text
     expected = oracle(content, 2)
-    options = {"delimiter": ",", "header": True}
+    options = {"delimiter": ",", "header": True, "user_column": next(csv.reader([header.strip("\r\n")]))[0]}
     error = refusal(content.encode(), chunk, **options)
     if error is not None:
         assert expected is None or not expected[0], error.message

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -120,7 +121,7 @@ def test_f83_no_device(tmp_path):
     "address", ["http://example.org/ratings.csv", "https://example.org/r.csv", "s3://b/r.csv", "hf://x"]
 )
 def test_f83_addresses_on_the_network(tmp_path, address):
-    with pytest.raises(OfflineError, match="not read") as error:
+    with pytest.raises(OfflineError, match=f"^{address}: .* not read") as error:
         opened(address, tmp_path)
     assert error.value.exit_code == 12
 
@@ -144,6 +145,16 @@ def test_f83_folders(tmp_path):
     (tmp_path / "a.txt").write_bytes(CLEAN)
     with pytest.raises(DataError, match=r"no reader knows this folder \(a.txt\)"):
         opened(tmp_path, tmp_path)
+
+
+@pytest.mark.fault(83)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_f83_a_name_is_no_pattern(tmp_path, suffix):
+    for name, user in (("r[1]*", "ours"), ("r1", "other"), ("r1x", "other")):
+        frame = pl.DataFrame({"user": [user], "item": ["i"]})
+        path = tmp_path / f"{name}.{suffix}"
+        {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[suffix](path)
+    assert opened(tmp_path / f"r[1]*.{suffix}", tmp_path).frame.collect().rows() == [("ours", "i")]
 
 
 def test_without_a_scratch_folder_there_is_one_for_the_process(tmp_path):
