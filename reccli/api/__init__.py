@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reccli.api.batch import Batch, LossInputs, LossOutput, Negatives
+    from reccli.api.batch import Batch, LossInputs, LossOutput, Negatives, UserGroups
     from reccli.api.component import Component, ComponentSettings, Context
     from reccli.api.data import Histories, TrainingData
     from reccli.api.encoder import Encoder
@@ -48,6 +48,7 @@ _HOMES = {
     "Similarity": "similarity",
     "Table": "reader",
     "TrainingData": "data",
+    "UserGroups": "batch",
 }
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Similarity",
     "Table",
     "TrainingData",
+    "UserGroups",
 ]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from reccli.api.similarity import Similarity
 
-__all__ = ["Batch", "LossInputs", "LossOutput", "Negatives"]
+__all__ = ["Batch", "LossInputs", "LossOutput", "Negatives", "UserGroups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,23 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class UserGroups:
+    """The distinct user vectors of a batch whose rows share them, for losses with `uses_groups`. G distinct users.
+
+    Args:
+        user_GD: User embeddings, each once.
+        place_B: Row of `user_GD` that each row of the batch has.
+        known_GN: True where a shared negative is any known positive of the user, rows' own positives among them. For a
+            `table` loss GI: true where an item is a known positive of the user that no row of the batch has. None when
+            it was not asked for. It stands for `known_BN` and `known_BI`, which are None then.
+    """
+
+    user_GD: Tensor
+    place_B: Tensor
+    known_GN: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LossInputs:
     """All that a loss may look at.
 
@@ -82,6 +99,7 @@ class LossInputs:
         weight_B: Weight of each row.
         prediction_B: The score plus the biases and the mean that the training model learns for ratings and labels, or
             None where it learns none. Losses that compare with `target_B` use it: see `predicted_B`.
+        groups: The distinct users of the batch, for a loss with `uses_groups` where rows share them, else None.
     """
 
     user_BD: Tensor
@@ -97,6 +115,7 @@ class LossInputs:
     known_BI: Tensor | None = None
     log_q_N: Tensor | None = None
     prediction_B: Tensor | None = None
+    groups: UserGroups | None = None
 
     def predicted_B(self) -> Tensor:
         """What to compare with `target_B`: `prediction_B`, or without one the bare score."""
@@ -109,6 +128,8 @@ class LossInputs:
         wide: dict[str, Any] = {
             name: value.float() for name, value in values.items() if isinstance(value, Tensor) and value.dtype in half
         }
+        if self.groups is not None and self.groups.user_GD.dtype in half:
+            wide["groups"] = replace(self.groups, user_GD=self.groups.user_GD.float())
         return replace(self, **wide) if wide else self
 
     def positive_score_B(self) -> Tensor:

@@ -39,6 +39,9 @@ class Encoder(Component, nn.Module):
     """True: `export_users` works from any history, so users unseen in training are served."""
     serves_new_items: ClassVar[bool] = False
     """True: `encode_texts` gives vectors to items unseen in training."""
+    one_vector_per_user: bool = False
+    """True: the rows of a user in a training batch have one user vector, so that losses need its scores only once. An
+    instance may set it."""
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {}
@@ -55,6 +58,10 @@ class Encoder(Component, nn.Module):
 
     def begin_epoch(self, epoch: int) -> None:
         """Do once per epoch what need not be done per step (refresh a cache, redraw a dropped graph)."""
+
+    def rows_of_epoch(self) -> Tensor | None:
+        """Return which training rows this epoch trains on, a bool for each, after `begin_epoch`; None for all."""
+        return None
 
     def begin_step(self) -> None:
         """Do once per step what all look-ups share (propagate over the graph)."""

@@ -55,7 +55,7 @@ class LightGCN(Encoder):
     class Settings(ComponentSettings):
         """Settings of `lightgcn`."""
 
-        dim: int = Field(default=64, ge=1)
+        dim: int = Field(default=128, ge=1)
         """Length of the vectors: 32 to 256."""
         layers: int = Field(default=2, ge=0, le=8)
         """How often vectors are propagated: 1 to 4."""
@@ -63,19 +63,22 @@ class LightGCN(Encoder):
         """What the tables start from; `auto` is the spectrum, and random for ratings and labels."""
         std: float = Field(default=0.1, gt=0)
         """Typical entry at the start."""
-        exponent: float = 0.3
-        """Power by which popular items count less in the histories that users start from."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"graph"})
+    grouped: ClassVar[bool] = True
+    one_vector_per_user: bool = True
     default_loss: ClassVar[str] = "infonce"
-    default_sampler: ClassVar[str] = "uniform"
+    default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {
         "similarity": "cosine",
         "epochs": 40,
-        "batch_size": 4096,
-        "learning_rate": 0.002,
+        "batch_size": 16384,
+        "learning_rate": 0.005,
+        "average": 0.9,
         "patience": 5,
         "loss.temperature": 0.1,
+        "loss.log_q": True,
+        "small": {"loss": "softmax"},
     }
 
     def setup(self, data: TrainingData, context: Context) -> None:
@@ -90,7 +93,7 @@ class LightGCN(Encoder):
             self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
             self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
         else:
-            user_UR, item_IR = spectral_start(data, context, dim, exponent=self.settings.exponent)
+            user_UR, item_IR = spectral_start(data, context, dim)
             self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
             self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
         self.propagation = Propagation(data.train, self.settings.layers)

@@ -28,7 +28,6 @@ class MF(Encoder):
         settings.start: `spectrum` (singular vectors of the interactions), `random`, or `auto`: random for ratings and
             labels, else the spectrum.
         settings.std: Typical entry at the start, 0.01 to 0.1.
-        settings.exponent: How strongly popularity is taken out of the histories that users start from, 0 to 0.6.
 
     Shapes:
         batch -> BD; items -> ND.
@@ -61,18 +60,21 @@ class MF(Encoder):
         """What the tables start from; `auto` is the spectrum, and random for ratings and labels."""
         std: float = Field(default=0.1, gt=0)
         """Typical entry at the start."""
-        exponent: float = 0.3
-        """Power by which popular items count less in the histories that users start from."""
 
+    grouped: ClassVar[bool] = True
+    one_vector_per_user: bool = True
     default_loss: ClassVar[str] = "infonce"
-    default_sampler: ClassVar[str] = "uniform"
+    default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {
         "similarity": "cosine",
         "epochs": 60,
-        "batch_size": 1024,
-        "learning_rate": 0.002,
+        "batch_size": 16384,
+        "learning_rate": 0.005,
+        "average": 0.9,
         "patience": 5,
         "loss.temperature": 0.1,
+        "loss.log_q": True,
+        "small": {"loss": "softmax"},
     }
 
     def setup(self, data: TrainingData, context: Context) -> None:
@@ -87,7 +89,7 @@ class MF(Encoder):
             self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
             self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
             return
-        user_UR, item_IR = spectral_start(data, context, dim, exponent=self.settings.exponent)
+        user_UR, item_IR = spectral_start(data, context, dim)
         self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
         self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
 

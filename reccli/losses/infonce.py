@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
 from reccli.errors import ConfigError
 
 __all__ = ["InfoNCE"]
@@ -68,9 +68,12 @@ class InfoNCE(Loss):
         """Correct for how often the sampler proposes an item, so that popular items are not pushed away for it."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+    uses_groups: ClassVar[bool] = True
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return each row's negative log probability of the positive."""
+        if inputs.groups is not None and inputs.negative_ND is not None:
+            return LossOutput(self._of_groups_B(inputs, inputs.groups, inputs.negative_ND))
         negative_BN = inputs.negative_score_BN() / self.settings.temperature
         if self.settings.log_q:
             negative_BN = negative_BN - self._correction_N(inputs)
@@ -78,6 +81,12 @@ class InfoNCE(Loss):
         positive_B = inputs.positive_score_B() / self.settings.temperature
         logit_BP = torch.cat([positive_B.unsqueeze(1), negative_BN], dim=1)
         return LossOutput(logit_BP.logsumexp(1) - positive_B)
+
+    def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, negative_ND: Tensor) -> Tensor:
+        score_GN = inputs.similarity.matrix(groups.user_GD, negative_ND) / self.settings.temperature
+        if self.settings.log_q:
+            score_GN = score_GN - self._correction_N(inputs)
+        return self.against_group_B(score_GN, groups, inputs.positive_score_B() / self.settings.temperature)
 
     @staticmethod
     def _correction_N(inputs: LossInputs) -> Tensor:

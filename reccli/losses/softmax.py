@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
 from reccli.errors import PluginError
 
 __all__ = ["Softmax"]
@@ -36,6 +36,9 @@ class Softmax(Loss):
         The positive's score is taken from `table_ID`, not from `positive_BD`. Scores of a block are thrown away and
         computed again in the backward pass, so memory is bounded by `block` whatever the size of batch and catalogue,
         for a third more arithmetic.
+
+        Where rows share user vectors (`groups`), the other positives in the batch stay in the sum and only those that
+        the user vector was made of are left out.
 
     Paper:
         Liang, Krishnan, Hoffman, Jebara: Variational Autoencoders for Collaborative Filtering, WWW 2018,
@@ -65,6 +68,7 @@ class Softmax(Loss):
         """Scores (rows times items) in memory at a time; 16,777,216 are 64 MiB in float32."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"table"})
+    uses_groups: ClassVar[bool] = True
 
     def __init__(self, settings: ComponentSettings | None = None) -> None:
         super().__init__(settings)
@@ -75,8 +79,10 @@ class Softmax(Loss):
         if inputs.table_ID is None:
             raise PluginError("loss Softmax was called without table_ID, which its needs name")
         # Stored vectors rank and normalise once for all blocks; what they lack is constant per user and cancels.
-        user_BD = inputs.similarity.stored_users(inputs.user_BD) / self.settings.temperature
         table_ID = inputs.similarity.stored_items(inputs.table_ID)
+        if inputs.groups is not None:
+            return LossOutput(self._of_groups_B(inputs, inputs.groups, table_ID))
+        user_BD = inputs.similarity.stored_users(inputs.user_BD) / self.settings.temperature
         known_BI = inputs.known_BI if self.masks_table else None
         rows = max(1, self.settings.block // max(table_ID.shape[0], 1))
         if len(user_BD) <= rows:
@@ -94,6 +100,13 @@ class Softmax(Loss):
             for start in range(0, len(user_BD), rows)
         ]
         return LossOutput(torch.cat(blocks))
+
+    def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, table_ID: Tensor) -> Tensor:
+        user_GD = inputs.similarity.stored_users(groups.user_GD) / self.settings.temperature
+        positive_B = (user_GD[groups.place_B] * table_ID[inputs.item_B]).sum(1)
+        score_GI = user_GD @ table_ID.T
+        # Positives of the batch are not in the mask: together they are one multinomial draw, as in the paper.
+        return self.masked(score_GI, groups.known_GN).logsumexp(1)[groups.place_B] - positive_B
 
 
 def _cross_entropy_B(user_BD: Tensor, table_ID: Tensor, item_B: Tensor, known_BI: Tensor | None) -> Tensor:

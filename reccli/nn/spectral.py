@@ -24,11 +24,11 @@ OVERSAMPLING = 16
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """Leading singular triplets of D_u^(-1/2) X D_i^(-1/2), largest first.
+    """Leading singular triplets of D_u^(-p) X D_i^(-q), largest first; p = q = 1/2 unless told.
 
     Args:
         user_UR: Left singular vectors.
-        value_R: Singular values, in [0, 1].
+        value_R: Singular values, in [0, 1] for p = q = 1/2.
         item_IR: Right singular vectors; zero rows for items without interactions.
         degree_U: Weight of all interactions of each user.
         degree_I: Weight of all interactions of each item.
@@ -41,18 +41,27 @@ class Spectrum:
     degree_I: Float32
 
 
-def normalised(histories: Histories) -> tuple[csr_matrix, Float32, Float32]:
-    """Return D_u^(-1/2) X D_i^(-1/2) as U x I, with the degrees of users and items (0 for the unseen)."""
+def normalised(
+    histories: Histories, powers: tuple[float, float] = (0.5, 0.5)
+) -> tuple[csr_matrix, Float32, Float32]:
+    """Return D_u^(-p) X D_i^(-q) as U x I, with the degrees of users and items (0 for the unseen)."""
     from scipy.sparse import diags_array
 
     matrix = histories.to_scipy("weight")
     degree_U = np.asarray(matrix.sum(axis=1), np.float32).ravel()
     degree_I = np.asarray(matrix.sum(axis=0), np.float32).ravel()
-    scaled = diags_array(_power(degree_U, -0.5)) @ matrix @ diags_array(_power(degree_I, -0.5))
+    scaled = diags_array(_power(degree_U, -powers[0])) @ matrix @ diags_array(_power(degree_I, -powers[1]))
     return scaled.tocsr().astype(np.float32), degree_U, degree_I
 
 
-def spectrum(histories: Histories, rank: int, *, generator: np.random.Generator, n_iter: int = 3) -> Spectrum:
+def spectrum(
+    histories: Histories,
+    rank: int,
+    *,
+    generator: np.random.Generator,
+    n_iter: int = 3,
+    powers: tuple[float, float] = (0.5, 0.5),
+) -> Spectrum:
     """Decompose by block subspace iteration (randomised SVD).
 
     Fewer than `rank` components come back where the matrix has fewer rows or columns. The components of a smaller rank
@@ -63,6 +72,7 @@ def spectrum(histories: Histories, rank: int, *, generator: np.random.Generator,
         rank: Components, 16 to 1,024.
         generator: Draws the start block.
         n_iter: Passes over the matrix and its transpose; 3 is enough for ranking, 6 for four digits.
+        powers: How much of the users' and of the items' degrees is divided out, 0 to 0.5 each.
 
     Paper:
         Halko, Martinsson, Tropp: Finding structure with randomness, SIAM Review 53(2), 2011,
@@ -71,7 +81,7 @@ def spectrum(histories: Histories, rank: int, *, generator: np.random.Generator,
     """
     import torch
 
-    matrix, degree_U, degree_I = normalised(histories)
+    matrix, degree_U, degree_I = normalised(histories, powers)
     n_users, n_items = matrix.shape
     most = min(n_users, n_items)
     rank, width = min(rank, most), min(rank + OVERSAMPLING, most)

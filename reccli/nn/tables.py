@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from reccli.api.component import Context
 from reccli.api.data import TrainingData
-from reccli.nn.spectral import fold_in, item_scale, spectrum
+from reccli.nn.spectral import normalised, spectrum
 
 __all__ = ["look_up", "random_table", "spectral_start", "table_from"]
 
@@ -43,17 +43,16 @@ def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Ge
     return nn.Parameter(table_RD)
 
 
-def spectral_start(data: TrainingData, context: Context, size: int, *, exponent: float) -> tuple[Float32, Float32]:
+def spectral_start(data: TrainingData, context: Context, size: int) -> tuple[Float32, Float32]:
     """Return start vectors of users and items, at most `size` wide, from the spectrum of the interactions.
 
-    Items are the right singular vectors V (those of a `spectral` pre-training where there are some), users are
-    sums of `d_i^(-exponent) V_i` over their histories, with `d_i` the item's interactions.
+    Items are the right singular vectors V (those of a `spectral` pre-training where there are some); users are what the
+    normalised matrix makes of them, `sum over the history of (d_u d_i)^(-1/2) V_i`, with `d` the interactions.
     """
     item_IR = data.features.get("spectral")
     if item_IR is None or item_IR.shape[1] < size:
         found = spectrum(data.train, size, generator=context.numpy_generator("spectral"))
         item_IR = found.item_IR
     item_IR = np.asarray(item_IR[:, :size], np.float32)
-    degree_I = np.asarray(data.train.to_scipy("weight").sum(axis=0), np.float32).ravel()
-    user_UR = fold_in(data.train, item_scale(degree_I, -exponent)[:, None] * item_IR)
-    return user_UR, item_IR
+    matrix, _, _ = normalised(data.train)
+    return np.asarray(matrix @ item_IR, np.float32), item_IR

@@ -73,11 +73,16 @@ class FinetuneTask:
         self.module.encoder.begin_epoch(epoch)
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
-        """Return the epoch's batches: of rows, or of whole users where the encoder is grouped."""
+        """Return the epoch's batches: of rows, or of users side by side where the encoder is grouped."""
         generator = self.context.generator(f"order of epoch {epoch}")
-        if self.grouped:
+        chosen_E = self.module.encoder.rows_of_epoch()
+        row_E = None if chosen_E is None else chosen_E.cpu().nonzero().squeeze(1)
+        if not self.grouped:
+            return row_batches(torch.arange(len(self.item_E)) if row_E is None else row_E, self.batch_size, generator)
+        if row_E is None:
             return grouped_batches(self.offset_U1, self.batch_size, generator, most=self.most)
-        return row_batches(torch.arange(len(self.item_E)), self.batch_size, generator)
+        offset_U1 = torch.searchsorted(row_E, self.offset_U1)
+        return [row_E[part] for part in grouped_batches(offset_U1, self.batch_size, generator, most=self.most)]
 
     def loss(self, row_B: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Draw negatives, and return the batch's loss."""

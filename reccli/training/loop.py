@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from reccli.errors import DivergedError, Interrupted, OutOfMemoryError
+from reccli.training.averaging import WeightAverage
 from reccli.training.batching import steps_of
 from reccli.training.checkpoint import Checkpoints
 from reccli.training.early_stopping import Best
 from reccli.training.optimizers import build_optimizer, set_rate
 from reccli.training.precision import Precision
-from reccli.training.randomness import seeded
+from reccli.training.randomness import load_random, random_state, seeded
 from reccli.training.schedules import factor
 from reccli.training.snapshot import freeze, restore
 from reccli.training.task import Monitor, Outcome, Plan, TrainingTask
@@ -59,6 +60,7 @@ class Loop:
             learning_rate=plan.learning_rate,
             weight_decay=plan.weight_decay,
         )
+        self.average = WeightAverage(task.module, plan.average)
         self.best = Best(task.higher_is_better, plan.patience)
         self.best_weights: dict[str, Tensor] = {}
         self.epoch, self.position, self.step = 1, 0, 0
@@ -86,7 +88,7 @@ class Loop:
         done = self.epoch - 1
         if self.best_weights:
             self.task.module.load_state_dict(self.best_weights)
-        else:
+        if self.best.value is None:
             self.best.epoch = done
         first = next((value for epoch, name, value in self.rows if epoch == 0 and name == self.task.metric), None)
         seconds = time.monotonic() - self.begun
@@ -95,8 +97,7 @@ class Loop:
     def _epoch(self, progress: Any) -> None:
         task = self.task
         task.module.train()
-        if self.position == 0:
-            task.begin_epoch(self.epoch)
+        self._begin_epoch()
         batches = task.batches(self.epoch)
         reported = time.monotonic()
         while self.position < len(batches):
@@ -108,6 +109,16 @@ class Loop:
                 progress.update(self.epoch - 1 + self.position / len(batches), **self._facts())
             if self._out_of_time():
                 break
+
+    def _begin_epoch(self) -> None:
+        """Begin an epoch, or take one up in the middle: what its beginning drew is drawn already."""
+        if self.position == 0:
+            self.task.begin_epoch(self.epoch)
+            return
+        task, device = self.task, self.plan.device
+        state = random_state(task.module, task.generators, device)
+        task.begin_epoch(self.epoch)
+        load_random(task.module, task.generators, device, *state)
 
     def _step(self, row_B: Tensor) -> None:
         rate = factor(self.plan.schedule, self.step, self.total_steps, self.plan.warmup)
@@ -129,6 +140,7 @@ class Loop:
             scaler.step(self.optimizer)
             scaler.update()
         self.step += 1
+        self.average.update(self.step)
         self.loss_sum += value
         self.loss_count += 1
 
@@ -167,12 +179,13 @@ class Loop:
     def _validate(self, epoch: int) -> None:
         module = self.task.module
         module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.average.in_place():
             metrics = self.task.validate()
+            known = self.task.metric in metrics
+            if (known and self.best.offer(float(metrics[self.task.metric]), epoch)) or (not known and epoch):
+                self.best_weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
         module.train()
         self.rows.extend((epoch, name, float(value)) for name, value in metrics.items())
-        if self.task.metric in metrics and self.best.offer(float(metrics[self.task.metric]), epoch):
-            self.best_weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
     def _facts(self) -> dict[str, float]:
         facts = {"loss": self.loss_sum / self.loss_count} if self.loss_count else {}

@@ -6,13 +6,14 @@ B batch rows, N negatives, X distinct items of a step, U users, I items, D embed
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reccli.api.batch import Batch, LossInputs
+from reccli.api.batch import Batch, LossInputs, UserGroups
 from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.loss import Loss
@@ -105,17 +106,14 @@ class ScoringModel(nn.Module):
         return torch.cat([scale * user_US, bias_U[:, None], torch.ones(len(bias_U), 1)], dim=1)
 
     def _inputs(self, batch: Batch) -> LossInputs:
-        user_BD = self.encoder.users(batch)
-        negatives, parts = batch.negatives, {}
-        if "table" in self.needs:
-            table_ID = self.encoder.all_items()
-            positive_BD = look_up(table_ID, batch.item_B)
-            known_BI = None
-            if self.known is not None and self.loss is not None and self.loss.masks_table:
-                known_BI = self.known.table(batch.user_B, batch.item_B)
-            parts = {"table_ID": table_ID, "known_BI": known_BI}
-        else:
-            positive_BD, parts = self._look_up_once(batch)
+        shared = batch.negatives.own_BN is None
+        groups = self._groups(batch) if shared else None
+        user_BD = self.encoder.users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
+        positive_BD, parts = self._items(batch)
+        if groups is not None:
+            parts["groups"] = replace(groups, known_GN=self._known_to_groups(batch, groups.place_B))
+        elif self.known is not None:
+            parts["known_BI" if "table" in self.needs else "known_BN"] = self._known(batch)
         if self.values is not None and self.needs & {"ratings", "labels"}:
             similarity_B = self.similarity.pairs(user_BD.float(), positive_BD.float())
             parts["prediction_B"] = self.values.prediction_B(similarity_B, batch)
@@ -126,29 +124,48 @@ class ScoringModel(nn.Module):
             item_B=batch.item_B,
             target_B=batch.value_B,
             weight_B=batch.weight_B,
-            log_q_N=negatives.log_q_N,
+            log_q_N=batch.negatives.log_q_N,
             **parts,
         )
 
-    def _look_up_once(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-        """Encode each distinct item of the step once; return positives, and negatives with their mask."""
+    def _groups(self, batch: Batch) -> UserGroups | None:
+        """Return the batch's distinct users where the rows share them and the loss makes use of it."""
+        if not self.encoder.one_vector_per_user or self.loss is None or not type(self.loss).uses_groups:
+            return None
+        _, place_B = batch.user_B.unique(return_inverse=True)
+        return UserGroups(self.encoder.users(_one_row_each(batch, place_B)), place_B)
+
+    def _items(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
+        """Encode each distinct item of the step once; return positives, and negatives or the table."""
+        if "table" in self.needs:
+            table_ID = self.encoder.all_items()
+            return look_up(table_ID, batch.item_B), {"table_ID": table_ID}
         negatives, rows = batch.negatives, len(batch)
         drawn = negatives.shared_N if negatives.shared_N is not None else negatives.own_BN
         if drawn is None or negatives.in_batch:
             code_X, place = batch.item_B.unique(return_inverse=True)
             positive_BD = look_up(self.encoder.items(code_X), place)
-            if drawn is None:
-                return positive_BD, {}
-            return positive_BD, {"negative_ND": positive_BD, "known_BN": self._known(batch)}
+            return positive_BD, {} if drawn is None else {"negative_ND": positive_BD}
         code_X, place = torch.cat([batch.item_B, drawn.reshape(-1)]).unique(return_inverse=True)
         item_XD = self.encoder.items(code_X)
-        negative = look_up(item_XD, place[rows:].reshape(drawn.shape))
         name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
-        return look_up(item_XD, place[:rows]), {name: negative, "known_BN": self._known(batch)}
+        return look_up(item_XD, place[:rows]), {name: look_up(item_XD, place[rows:].reshape(drawn.shape))}
+
+    def _known_to_groups(self, batch: Batch, place_B: Tensor) -> Tensor | None:
+        """Return the mask per distinct user; a table's leaves out all positives that the batch itself holds."""
+        one = _one_row_each(batch, place_B)
+        if self.known is None or "table" not in self.needs:
+            return self._known(one)
+        known_GI = self.known.table(one.user_B, one.item_B)
+        known_GI[place_B, batch.item_B] = False
+        return known_GI
 
     def _known(self, batch: Batch) -> Tensor | None:
+        """Return the mask of known positives per row; a table's leaves the row's own positive out."""
         if self.known is None:
             return None
+        if "table" in self.needs:
+            return self.known.table(batch.user_B, batch.item_B)
         negatives = batch.negatives
         if negatives.shared_N is not None:
             return self.known.shared(batch.user_B, negatives.shared_N)
@@ -163,3 +180,17 @@ class ScoringModel(nn.Module):
         """Return stored vectors of the catalogue, IS float32."""
         self.eval()
         return self.stored_items().numpy()
+
+
+def _one_row_each(batch: Batch, place_B: Tensor) -> Batch:
+    """Return one row of each distinct user, in the order of their places."""
+    row_G = torch.zeros(int(place_B.max()) + 1, dtype=torch.int64, device=place_B.device)
+    row_G[place_B] = torch.arange(len(place_B), device=place_B.device)
+    return Batch(
+        batch.row_B[row_G],
+        batch.user_B[row_G],
+        batch.item_B[row_G],
+        batch.value_B[row_G],
+        batch.weight_B[row_G],
+        batch.negatives,
+    )

@@ -12,6 +12,7 @@ from reccli.errors import one_of
 __all__ = ["build_optimizer", "set_rate"]
 
 NAMES = ("adam", "adamw", "sgd", "adafactor")
+BETAS = (0.9, 0.99)  # runs of some hundred steps: the usual 0.999 would remember the start to the end
 
 
 def build_optimizer(
@@ -39,9 +40,9 @@ def build_optimizer(
         if list(group["params"])
     ]
     if name == "adam":
-        return torch.optim.Adam(prepared, lr=learning_rate)
+        return torch.optim.Adam(prepared, lr=learning_rate, betas=BETAS)
     if name == "adamw":
-        return torch.optim.AdamW(prepared, lr=learning_rate)
+        return torch.optim.AdamW(prepared, lr=learning_rate, betas=BETAS)
     if name == "sgd":
         return torch.optim.SGD(prepared, lr=learning_rate, momentum=0.9)
     if name == "adafactor":

@@ -23,7 +23,9 @@ GENERAL: dict[str, Any] = {
     "warmup": 0.0,
     "weight_decay": 0.0,
     "patience": 5,
+    "average": 0.0,
 }
+SMALL = 25_000  # items up to which scores of the whole catalogue are cheap
 VALUE_LOSSES = {"rating": "mse", "ctr": "bce"}
 VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 
@@ -58,13 +60,16 @@ class Recipe:
         return [(kind, name) for kind, name in named if name is not None]
 
 
-def resolve(settings: FinetuneSettings, data_task: str, provides: frozenset[str]) -> Recipe:
+def resolve(
+    settings: FinetuneSettings, data_task: str, provides: frozenset[str], *, n_items: int = SMALL + 1
+) -> Recipe:
     """Fill the gaps and check that all parts fit.
 
     Args:
         settings: As given.
         data_task: Task of the prepared data.
         provides: What the data provides, see `TrainingData.provides`.
+        n_items: Size of the catalogue.
 
     Raises:
         ConfigError: An unknown component or setting, or parts that do not fit; the message names those that would.
@@ -78,9 +83,11 @@ def resolve(settings: FinetuneSettings, data_task: str, provides: frozenset[str]
         )
     if not encoder.trainable:
         return _closed_form(settings, encoder)
-    loss_name, task = _loss(settings, encoder, data_task, provides)
+    circumstances = provides | ({"small"} if n_items <= SMALL else frozenset())
+    preferred = _preferred(encoder, circumstances)
+    loss_name, task = _loss(settings, str(preferred.get("loss", encoder.default_loss)), data_task, provides)
+    preferred |= encoder.defaults.get(task, {})
     sampler = _sampler(settings, encoder, loss_name, task)
-    preferred = {**encoder.defaults, **encoder.defaults.get(task, {})}
     chosen: dict[str, Any] = {"loss": loss_name, "sampler": sampler}
     for name, general in GENERAL.items():
         chosen[name] = preferred.get(name, general)
@@ -90,6 +97,15 @@ def resolve(settings: FinetuneSettings, data_task: str, provides: frozenset[str]
     filled = _component_settings(filled, preferred, chosen)
     parse_metric(str(filled.metric), task)
     return Recipe(filled, task, True, chosen)
+
+
+def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, Any]:
+    """Return an encoder's preferences, those for small catalogues and for ordered data among them."""
+    preferred = dict(encoder.defaults)
+    for circumstance in ("small", "time"):
+        if circumstance in circumstances:
+            preferred |= encoder.defaults.get(circumstance, {})
+    return preferred
 
 
 def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
@@ -111,9 +127,9 @@ def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
     return Recipe(filled, "ranking", False, chosen)
 
 
-def _loss(settings: FinetuneSettings, encoder: type[Any], data_task: str, provides: frozenset[str]) -> tuple[str, str]:
+def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: frozenset[str]) -> tuple[str, str]:
     """Return the loss and the task that it is for."""
-    name = settings.loss or VALUE_LOSSES.get(data_task, encoder.default_loss)
+    name = settings.loss or VALUE_LOSSES.get(data_task, preferred)
     needs = registry.load("loss", name).needs_for(data_task)
     offered = provides | {"negatives", "table"}
     missing = needs - offered

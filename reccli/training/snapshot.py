@@ -19,6 +19,7 @@ __all__ = ["freeze", "restore"]
 def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return all that the loop needs to go on as if it had never stopped."""
     tensors = {f"model/{name}": value for name, value in loop.task.module.state_dict().items()}
+    tensors |= {f"average/{name}": value for name, value in loop.average.state().items()}
     tensors |= {f"best/{name}": value for name, value in loop.best_weights.items()}
     optimizer_plain: dict[str, dict[str, Any]] = {}
     for number, entries in loop.optimizer.state_dict()["state"].items():
@@ -57,6 +58,7 @@ def restore(loop: Loop) -> bool:
     state = found.state
     try:
         loop.task.module.load_state_dict(_part(found.tensors, "model/"))
+        loop.average.load(_part(found.tensors, "average/"))
         _load_optimizer(loop, _part(found.tensors, "optimizer/"), state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise DamagedArtifactError(

@@ -68,6 +68,7 @@ class Plan:
         precision: `auto`, `fp32`, `bf16`, `fp16`.
         device: Where.
         seed: Seeds torch's own generators (dropout).
+        average: Decay of the moving average of weights that is validated and kept; 0 for none.
         schedule_epochs: Passes that the schedule is laid out for, where they differ from `epochs`.
     """
 
@@ -87,6 +88,7 @@ class Plan:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 42
     schedule_epochs: int | None = None
+    average: float = 0.0
 
 
 class Monitor(Protocol):

@@ -1,0 +1,243 @@
+"""One fine-tuning: from settings without gaps to trained weights and stored vectors.
+
+U users, I items, S stored vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reccli import failpoint, registry
+from reccli.artifacts import Prepared, vectors_frame
+from reccli.errors import DataError, DivergedError
+from reccli.manifest import Manifest
+from reccli.settings import FinetuneSettings
+from reccli.stages.common import Control
+from reccli.workspace import Draft, Version, Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+    from reccli.api import TrainingData
+    from reccli.training.model import ScoringModel
+    from reccli.training.resolving import Recipe
+    from reccli.training.task import Outcome, Plan
+    from reccli.training.validation import Validator
+
+__all__ = ["Job", "build_run"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one fine-tuning reads."""
+
+    workspace: Workspace
+    prepared: Prepared
+    pretrained: Version | None
+    recipe: Recipe
+    device: torch.device
+    control: Control
+    epochs: int
+
+    @property
+    def settings(self) -> FinetuneSettings:
+        """Settings without gaps."""
+        return self.recipe.settings
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts of the data to learn from."""
+        return self.prepared.parts if self.settings.refit else ("train",)
+
+
+def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
+    """Train (or solve), write the artifacts, and fill the manifest.
+
+    Raises:
+        DataError: There are no training interactions.
+        DivergedError: Training met a number that is not finite.
+    """
+    import torch
+
+    from reccli.api import Context, Similarity
+    from reccli.training.component_data import component_data
+    from reccli.training.model import ScoringModel
+    from reccli.training.pretrained import read_features
+
+    settings, recipe, control = job.settings, job.recipe, job.control
+    features = read_features(job.pretrained) if job.pretrained is not None else {}
+    data = component_data(job.prepared, recipe.task, parts=job.parts, features=features)
+    if not len(data.train):
+        raise DataError("there are no training interactions", hint="reccli prepare with other filters or ratios")
+    context = Context(
+        seed=settings.seed,
+        device=str(job.device),
+        threads=torch.get_num_threads(),
+        online=settings.online,
+        cache=job.workspace.cache,
+        pretrained=job.pretrained.path if job.pretrained is not None else None,
+        say=control.say,
+        warn=control.warn,
+    )
+    encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
+    encoder.setup(data, context)
+    loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
+    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data).to(job.device)
+    outcome = _train(job, model, data, context, manifest)
+    model.eval()
+    failpoint.hit("finetune.trained")
+    _write(job, draft, manifest, model, data, outcome)
+
+
+def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, manifest: Manifest) -> Outcome:
+    from reccli.training.checkpoint import Checkpoints
+    from reccli.training.finetuning import FinetuneTask
+    from reccli.training.loop import train
+    from reccli.training.task import Outcome
+
+    settings, recipe, control = job.settings, job.recipe, job.control
+    validator = _validator(job, data, context)
+    if not recipe.trainable:
+        control.check_stop()
+        metrics = validator(model) if validator is not None else {}
+        rows = [(0, name, value) for name, value in metrics.items()]
+        value = next(iter(metrics.values()), None)
+        return Outcome(0, 0, 0, value, value, "closed form", rows, 0.0)
+    sampler = None
+    if settings.sampler is not None:
+        sampler = registry.create("sampler", settings.sampler, settings.sampler_settings)
+        sampler.setup(data, context)
+    task = FinetuneTask(
+        model,
+        sampler,
+        data,
+        validator,
+        context,
+        batch_size=int(settings.batch_size or 1),
+        l1=settings.l1,
+        l2=settings.l2,
+        label=f"finetune {recipe.run_name}",
+    )
+    checkpoints = Checkpoints(job.workspace.path / "logs" / "checkpoints" / f"finetune-{manifest.fingerprint}")
+    if control.restart:
+        checkpoints.drop()
+    outcome = train(task, _plan(job, context), control, checkpoints)
+    checkpoints.drop()
+    return outcome
+
+
+def _plan(job: Job, context: Any) -> Plan:
+    from reccli.training.task import Plan
+
+    settings = job.settings
+    return Plan(
+        epochs=job.epochs,
+        schedule_epochs=int(settings.epochs or 0),
+        batch_size=int(settings.batch_size or 1),
+        learning_rate=float(settings.learning_rate or 0),
+        optimizer=str(settings.optimizer),
+        schedule=str(settings.schedule),
+        warmup=float(settings.warmup or 0),
+        weight_decay=float(settings.weight_decay or 0),
+        clip=settings.clip,
+        average=float(settings.average or 0),
+        patience=0 if settings.refit else int(settings.patience or 0),
+        validate_every=settings.validate_every,
+        checkpoint_every=settings.checkpoint_every,
+        max_time=settings.max_time,
+        precision=settings.precision,
+        device=job.device,
+        seed=context.derived_seed("torch"),
+    )
+
+
+def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
+    """Return what computes the validation metric, or None (a refit has nothing left to validate on)."""
+    from reccli.training.component_data import positives
+    from reccli.training.validation import MOST_USERS, Validator
+
+    if job.settings.refit:
+        return None
+    held = positives(job.prepared.histories("valid"), job.prepared.task, job.recipe.task)
+    if not len(held):
+        job.control.warn("there is no validation part: the last epoch is kept, whatever it is worth")
+        return None
+    validator = Validator(
+        str(job.settings.metric),
+        job.recipe.task,
+        data.train,
+        held,
+        context.numpy_generator("validation users"),
+        str(job.device),
+        _value_range(data),
+    )
+    if validator.sampled:
+        job.control.say(f"validating on {MOST_USERS:,} users drawn at random")
+    return validator
+
+
+def _value_range(data: TrainingData) -> tuple[float, float]:
+    return float(data.train.value_E.min()), float(data.train.value_E.max())
+
+
+def _write(
+    job: Job, draft: Draft, manifest: Manifest, model: ScoringModel, data: TrainingData, outcome: Outcome
+) -> None:
+    import polars as pl
+    import torch
+
+    user_US, item_IS = model.user_vectors(data.train), model.item_vectors()
+    for name, vectors in (("user", user_US), ("item", item_IS)):
+        if not np.isfinite(vectors).all():
+            raise DivergedError(f"{name} vectors are not finite after training", hint="lower the rate: --learning-rate")
+    draft.write("user_vectors", vectors_frame("user", user_US))
+    draft.write("item_vectors", vectors_frame("item", item_IS))
+    draft.write_tensors("weights.safetensors", model.state_dict())
+    log = pl.DataFrame(outcome.rows, schema=["epoch", "metric", "value"], orient="row") if outcome.rows else None
+    schema = {"epoch": pl.UInt32, "metric": pl.String, "value": pl.Float64}
+    draft.write("training_log", pl.DataFrame(schema=schema) if log is None else log.cast(schema))
+    manifest.facts = _facts(job, model, data, outcome)
+    manifest.counts = {"users": len(user_US), "items": len(item_IS), "interactions": len(data.train)}
+    manifest.seed = job.settings.seed
+    manifest.device = str(job.device)
+    manifest.threads = torch.get_num_threads()
+
+
+def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) -> dict[str, Any]:
+    settings, encoder = job.settings, type(model.encoder)
+    n_warm = data.n_items if model.warm_I is None else int(model.warm_I.sum())
+    facts: dict[str, Any] = {
+        "task": job.recipe.task,
+        "similarity": settings.similarity,
+        "trainable": job.recipe.trainable,
+        "serves_new_users": encoder.serves_new_users,
+        "serves_new_items": encoder.serves_new_items,
+        "warm_items": n_warm,
+        "cold_items": data.n_items - n_warm,
+        "refit": settings.refit,
+        "metric": None if settings.refit else settings.metric,
+        "best_epoch": outcome.best_epoch,
+        "best_value": _finite(outcome.best_value),
+        "first_value": _finite(outcome.first_value),
+        "epochs": outcome.epochs,
+        "steps": outcome.steps,
+        "stopped": outcome.stopped,
+        "train_seconds": round(outcome.seconds, 3),
+        "pretrained": job.pretrained.name if job.pretrained is not None else None,
+        "chosen": _encodable(job.recipe.chosen),
+    }
+    if job.recipe.task == "rating":
+        facts["value_range"] = _value_range(data)
+    return facts
+
+
+def _encodable(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chosen.items() if isinstance(value, str | int | float | bool)}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
