@@ -86,7 +86,7 @@ def _given(columns: Sequence[str], settings: PrepareSettings, kind: str, path: s
         name = getattr(settings, setting)
         if name is None:
             continue
-        column = name if name in columns else by_plain.get(name.lower())
+        column = name if name in columns else by_plain.get(name.lower(), by_plain.get(f"column_{name}"))
         if column is None:
             if kind != "interactions":
                 continue  # the setting names a column of the interactions, which side files need not share

@@ -93,7 +93,7 @@ def test_nameless_columns_go_by_position(third, expected):
     assert list(assigned(four)) == ["user", "item", "value", "time"]
     with pytest.raises(DataError, match="role 'user'"):
         assigned(four.with_columns(column_5=pl.lit("7")))
-    found = assigned(four.with_columns(column_5=pl.lit("7")), user_column="column_5", item_column="column_1")
+    found = assigned(four.with_columns(column_5=pl.lit("7")), user_column="5", item_column="column_1")
     assert found == {"user": "column_5", "item": "column_1"}
 
 
