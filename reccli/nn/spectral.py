@@ -41,9 +41,7 @@ class Spectrum:
     degree_I: Float32
 
 
-def normalised(
-    histories: Histories, powers: tuple[float, float] = (0.5, 0.5)
-) -> tuple[csr_matrix, Float32, Float32]:
+def normalised(histories: Histories, powers: tuple[float, float] = (0.5, 0.5)) -> tuple[csr_matrix, Float32, Float32]:
     """Return D_u^(-p) X D_i^(-q) as U x I, with the degrees of users and items (0 for the unseen)."""
     from scipy.sparse import diags_array
 
