@@ -13,7 +13,7 @@ from reccli.errors import DataError, PluginError
 from reccli.intake import roles
 from reccli.intake.chunks import head_of
 from reccli.intake.companions import find_companions
-from reccli.intake.delimited import NoNamesError
+from reccli.intake.delimited import NoNamesError, TextTable
 from reccli.intake.encodings import find_encoding, is_utf8
 from reccli.intake.scratch import scratch_folder
 from reccli.intake.spooling import default_scratch, plain_file
@@ -55,7 +55,7 @@ def open_table(
         table = _open(reader, plain, settings, kind)
         if table.bad_rows and not settings.drop_bad_rows:
             raise bad_rows_error(path, table.bad_rows)
-        if table.frame.head(1).collect().is_empty():
+        if _is_empty(table):
             raise _no_rows(path, table.bad_rows)
         table = replace(
             table,
@@ -89,6 +89,11 @@ def bad_rows_error(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> Data
         f"{path}: {len(bad_rows):,} bad row{s}, in line{s} {lines}{more}; line {line}: {reason}: {text[:80]!r}",
         hint="mend them, or leave them out and count them: --drop-bad-rows",
     )
+
+
+def _is_empty(table: Table) -> bool:
+    # A text file's rows are counted already; even one row of it would cost a parser's start.
+    return table.rows == 0 if isinstance(table, TextTable) else table.frame.head(1).collect().is_empty()
 
 
 def _no_rows(path: Path, bad_rows: Sequence[tuple[int, str, str]]) -> DataError:
