@@ -176,6 +176,8 @@ class FinetuneSettings(StageSettings):
     """Largest gradient norm; 0 for none."""
     patience: int | None = Field(default=None, ge=0)
     """Epochs without a better validation metric before stopping; 0 never stops early."""
+    average: float | None = Field(default=None, ge=0, lt=1)
+    """Decay of the moving average of weights that is validated and kept, 0.9 to 0.999; 0 for none."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
     validate_every: int = Field(default=1, ge=1)

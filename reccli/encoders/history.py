@@ -30,8 +30,8 @@ class History(Encoder):
         item_i = v_i        user = sum over history entries j of  w_j * (1 + a_j)^(-r) * v_j
 
     with `v` a trained table (`item_ID`), `w_j` the interaction's weight (for ratings and labels times its value in
-    standard deviations from the mean), `a_j` the entry's age in interactions and `r` a trained exponent (`age_exponent`;
-    0 without an order). Users without a history get a trained vector (`nobody_D`).
+    standard deviations from the mean), `a_j` the entry's age in interactions and `r` a trained exponent
+    (`age_exponent`; 0 without an order). Users without a history get a trained vector (`nobody_D`).
 
     Args:
         settings.dim: Length of the vectors, 64 to 512.
@@ -51,10 +51,10 @@ class History(Encoder):
     Notes:
         Serves users who come after training. A row's own positive is always left out of its user. With `set` a random
         half of each history is hidden in each epoch and predicted from the other half, so that all rows of a user share
-        one vector: losses that make use of that (`infonce`, `softmax`) cost as many scores as there are users, not rows.
+        one vector: losses that make use of that (`infonce`, `softmax`) score once for each user, not for each row.
 
     Paper:
-        Steck, Liang: Negative Interactions for Improved Collaborative Filtering: Don't go Deeper, go Higher, RecSys 2021,
+        Steck, Liang: Negative Interactions for Improved Collaborative Filtering, RecSys 2021,
         https://doi.org/10.1145/3460231.3474273 (linear autoencoders and their dropout); recency by a power law: Koren,
         Collaborative Filtering with Temporal Dynamics, KDD 2009, https://doi.org/10.1145/1557019.1557072.
 
@@ -195,7 +195,7 @@ class History(Encoder):
 
     def _rest_B(self, batch: Batch) -> Tensor:
         """Pool what is not hidden once per user, then take each row's own entry out where it is in."""
-        user_G, group_B = batch.user_B.unique(return_inverse=True)
+        user_G, group_B = torch.unique(batch.user_B, return_inverse=True)
         start_G = self.offset_U1[user_G]
         length_G = self.offset_U1[user_G + 1] - start_G
         index_H, begin_G = ragged(start_G, length_G)

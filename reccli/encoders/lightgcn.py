@@ -1,4 +1,7 @@
-"""LightGCN: vectors smoothed over the graph of interactions. U users, I items, B rows, N items asked for, D embedding."""
+"""LightGCN: vectors smoothed over the graph of interactions.
+
+U users, I items, B rows, N items asked for, D embedding.
+"""
 
 from __future__ import annotations
 

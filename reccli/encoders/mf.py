@@ -1,4 +1,7 @@
-"""Matrix factorisation: a vector for each user and each item. U users, I items, B rows, N items asked for, D embedding."""
+"""Matrix factorisation: a vector for each user and each item.
+
+U users, I items, B rows, N items asked for, D embedding.
+"""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Popularity(Encoder):
         histories -> U x 1; items -> I x 1.
 
     Notes:
-        A closed form: nothing is trained, and a loss given with it is refused. It is the baseline that everything has to
-        beat, and what users without a history get.
+        A closed form: nothing is trained, and a loss given with it is refused. It is the baseline that everything has
+        to beat, and what users without a history get.
 
     Paper:
         Ji, Sun, Zhang, Li: A Re-visit of the Popularity Baseline in Recommender Systems, SIGIR 2020,

@@ -26,10 +26,11 @@ class Spectral(Encoder):
 
     ::
 
-        N = D_u^(-1/2) X D_i^(-1/2) ~ P S Q^T        user = sum over the history of d_i^(-b) q_i        item_i = d_i^b q_i
+        N = D_u^(-1/2) X D_i^(-1/2) ~ P S Q^T
+        user = sum over the history of d_i^(-b) q_i        item_i = d_i^b q_i
 
-    with `X` the weighted interactions, `d_i` (`degree_I`) the weight of item i's interactions, `q_i` the item's row of the
-    right singular vectors, and `b` the exponent.
+    with `X` the weighted interactions, `d_i` (`degree_I`) the weight of item i's interactions, `q_i` the item's row of
+    the right singular vectors, and `b` the exponent.
 
     Args:
         settings.rank: Components, 64 to 1,024, or `auto`.

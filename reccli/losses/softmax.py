@@ -103,10 +103,11 @@ class Softmax(Loss):
 
     def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, table_ID: Tensor) -> Tensor:
         user_GD = inputs.similarity.stored_users(groups.user_GD) / self.settings.temperature
-        positive_B = (user_GD[groups.place_B] * table_ID[inputs.item_B]).sum(1)
+        positive_B: Tensor = (user_GD[groups.place_B] * table_ID[inputs.item_B]).sum(1)
         score_GI = user_GD @ table_ID.T
         # Positives of the batch are not in the mask: together they are one multinomial draw, as in the paper.
-        return self.masked(score_GI, groups.known_GN).logsumexp(1)[groups.place_B] - positive_B
+        total_G = self.masked(score_GI, groups.known_GN).logsumexp(1)
+        return total_G.index_select(0, groups.place_B) - positive_B
 
 
 def _cross_entropy_B(user_BD: Tensor, table_ID: Tensor, item_B: Tensor, known_BI: Tensor | None) -> Tensor:

@@ -21,8 +21,8 @@ BLOCK = 256
 def hold_out(data: TrainingData, share: float, generator: np.random.Generator) -> tuple[Histories, Histories]:
     """Split the training rows of each user in two: kept, held.
 
-    Of a user with n rows, about `share * n` are held (a chance of `share * n` where that is below 1), never the last one
-    left: the newest where the data is ordered, else random ones.
+    Of a user with n rows, about `share * n` are held (a chance of `share * n` where that is below 1), never the last
+    one left: the newest where the data is ordered, else random ones.
     """
     train = data.train
     length_U = train.length_U

@@ -36,10 +36,10 @@ class KnownPositives(nn.Module):
 
     def shared(self, user_B: Tensor, item_N: Tensor) -> Tensor:
         """Return BN, true where an item that all rows share is a known positive of the row's user."""
-        code_X, place_N = item_N.unique(return_inverse=True)
+        code_X, place_N = torch.unique(item_N, return_inverse=True)
         column_I = torch.full((self.n_items,), -1, dtype=torch.int64, device=item_N.device)
         column_I[code_X] = torch.arange(len(code_X), device=item_N.device)
-        user_G, group_B = user_B.unique(return_inverse=True)
+        user_G, group_B = torch.unique(user_B, return_inverse=True)
         known_GX = self._scatter(user_G, column_I, len(code_X))
         if len(code_X) == len(item_N):
             known_GX = known_GX[:, place_N]
@@ -49,7 +49,7 @@ class KnownPositives(nn.Module):
     def table(self, user_B: Tensor, item_B: Tensor) -> Tensor:
         """Return BI, true where a catalogue item is a known positive of the row's user, other than the row's own."""
         column_I = torch.arange(self.n_items, device=user_B.device)
-        user_G, group_B = user_B.unique(return_inverse=True)
+        user_G, group_B = torch.unique(user_B, return_inverse=True)
         known_BI = self._scatter(user_G, column_I, self.n_items)[group_B]
         return known_BI.scatter_(1, item_B[:, None], False)
 

@@ -40,7 +40,7 @@ class _Symmetric(torch.autograd.Function):
         return matrix_VV @ vector_VD
 
     @staticmethod
-    def backward(ctx: Any, gradient_VD: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient_VD: Tensor) -> tuple[None, Tensor]:
         return None, ctx.matrix_VV @ gradient_VD.contiguous()
 
 
@@ -59,8 +59,8 @@ class Propagation(nn.Module):
         user_UD, item_ID -> UD, ID.
 
     Notes:
-        The matrix is not part of the state: it follows from the data. It is held once and multiplied in float32 whatever
-        the precision of the rest.
+        The matrix is not part of the state: it follows from the data. It is held once and multiplied in float32
+        whatever the precision of the rest.
 
     Paper:
         He, Deng, Wang, Li, Zhang, Wang: LightGCN, SIGIR 2020, https://arxiv.org/abs/2002.02126, equations 3 and 4, with

@@ -23,8 +23,8 @@ __all__ = ["finetune"]
 def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
     """Train, and store vectors.
 
-    With `refit` the model is trained on all interactions for as many epochs as an earlier run of the same settings chose;
-    where there is none, that run is made first.
+    With `refit` the model is trained on all interactions for as many epochs as an earlier run of the same settings
+    chose; where there is none, that run is made first.
 
     Raises:
         ConfigError: Parts that do not fit each other or the data.

@@ -197,9 +197,12 @@ def _write(
     draft.write("user_vectors", vectors_frame("user", user_US))
     draft.write("item_vectors", vectors_frame("item", item_IS))
     draft.write_tensors("weights.safetensors", model.state_dict())
-    log = pl.DataFrame(outcome.rows, schema=["epoch", "metric", "value"], orient="row") if outcome.rows else None
-    schema = {"epoch": pl.UInt32, "metric": pl.String, "value": pl.Float64}
-    draft.write("training_log", pl.DataFrame(schema=schema) if log is None else log.cast(schema))
+    log = {
+        "epoch": pl.Series([row[0] for row in outcome.rows], dtype=pl.UInt32),
+        "metric": pl.Series([row[1] for row in outcome.rows], dtype=pl.String),
+        "value": pl.Series([row[2] for row in outcome.rows], dtype=pl.Float64),
+    }
+    draft.write("training_log", pl.DataFrame(log))
     manifest.facts = _facts(job, model, data, outcome)
     manifest.counts = {"users": len(user_US), "items": len(item_IS), "interactions": len(data.train)}
     manifest.seed = job.settings.seed

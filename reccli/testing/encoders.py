@@ -80,7 +80,7 @@ class EncoderConformance(Conformance):
 
     def test_own_positive_does_not_leak(self) -> None:
         """A row's user vector stays the same when that row's own item becomes another."""
-        uses_history = self.component_class.grouped or "history" in self.component_class.needs
+        uses_history = self.component_class.serves_new_users or "history" in self.component_class.needs
         self.skip_unless(uses_history and self.component_class.trainable, "users are not made of their histories")
         data, encoder = self._ready()
         rows = np.arange(int(data.train.offset_U1[2]))

@@ -11,7 +11,7 @@ __all__ = ["grouped_batches", "row_batches", "steps_of"]
 def row_batches(row_E: Tensor, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Return all rows in random order, cut into batches of equal size but for the last."""
     order_E = torch.randperm(len(row_E), generator=generator)
-    return list(row_E[order_E].split(batch_size)) if len(row_E) else []
+    return list(torch.split(row_E[order_E], batch_size)) if len(row_E) else []
 
 
 def grouped_batches(
@@ -40,7 +40,7 @@ def grouped_batches(
         return []
     number_U = (length_U.cumsum(0) - 1).clamp_min(0) // batch_size
     sizes = torch.zeros(int(number_U.max()) + 1, dtype=torch.int64).scatter_add_(0, number_U, length_U)
-    return [part for part in row_E.split(sizes.tolist()) if len(part)]
+    return [part for part in torch.split(row_E, sizes.tolist()) if len(part)]
 
 
 def steps_of(n_rows: int, batch_size: int) -> int:

@@ -217,12 +217,12 @@ class Loop:
 
     def _diverged(self, what: str, value: float, row_B: Tensor) -> None:
         facts = {"what": what, "value": str(value), "epoch": self.epoch, "step": self.step, "rows": row_B.tolist()}
-        facts["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        rate = facts["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         where = ""
         if self.checkpoints is not None:
             where = f"; its rows are in {self.checkpoints.note('diverged.json', json.dumps(facts))}"
         raise DivergedError(
-            f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {facts['learning_rate']:.2g}){where}",
+            f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {rate:.2g}){where}",
             hint=f"lower the rate: --learning-rate {self.plan.learning_rate / 10:.2g}, or clip gradients: --clip 1",
         )
 

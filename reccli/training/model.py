@@ -132,7 +132,7 @@ class ScoringModel(nn.Module):
         """Return the batch's distinct users where the rows share them and the loss makes use of it."""
         if not self.encoder.one_vector_per_user or self.loss is None or not type(self.loss).uses_groups:
             return None
-        _, place_B = batch.user_B.unique(return_inverse=True)
+        _, place_B = torch.unique(batch.user_B, return_inverse=True)
         return UserGroups(self.encoder.users(_one_row_each(batch, place_B)), place_B)
 
     def _items(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
@@ -143,10 +143,10 @@ class ScoringModel(nn.Module):
         negatives, rows = batch.negatives, len(batch)
         drawn = negatives.shared_N if negatives.shared_N is not None else negatives.own_BN
         if drawn is None or negatives.in_batch:
-            code_X, place = batch.item_B.unique(return_inverse=True)
+            code_X, place = torch.unique(batch.item_B, return_inverse=True)
             positive_BD = look_up(self.encoder.items(code_X), place)
             return positive_BD, {} if drawn is None else {"negative_ND": positive_BD}
-        code_X, place = torch.cat([batch.item_B, drawn.reshape(-1)]).unique(return_inverse=True)
+        code_X, place = torch.unique(torch.cat([batch.item_B, drawn.reshape(-1)]), return_inverse=True)
         item_XD = self.encoder.items(code_X)
         name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
         return look_up(item_XD, place[:rows]), {name: look_up(item_XD, place[rows:].reshape(drawn.shape))}

@@ -116,7 +116,7 @@ def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
             registry.find(kind, given)
             fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
             raise _misfit(
-                f"encoder '{settings.encoder}' is solved in closed form: there is no training that a {kind} ('{given}') could steer",
+                f"encoder '{settings.encoder}' is solved in closed form: no training that {kind} '{given}' could steer",
                 "encoder",
                 fitting,
             )

@@ -26,11 +26,17 @@ class TrainingTask(Protocol):
     """
 
     label: str
-    module: nn.Module
-    generators: Mapping[str, torch.Generator]
     n_rows: int
     metric: str
     higher_is_better: bool
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def generators(self) -> Mapping[str, torch.Generator]:
+        """Further generators to save."""
 
     def parameter_groups(self) -> Iterable[Mapping[str, Any]]:
         """Return optimiser groups: `params`, `lr_scale`, `weight_decay`."""
@@ -39,7 +45,7 @@ class TrainingTask(Protocol):
         """Do once per epoch what need not be done per step."""
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
-        """Return the epoch's batches of row numbers: a function of seed and epoch alone, so that a resumed run agrees."""
+        """Return the epoch's batches of row numbers, by seed and epoch alone, so that a resumed run agrees."""
 
     def loss(self, row_B: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return a batch's loss, a scalar, and further scalars to report."""

@@ -1,4 +1,7 @@
-"""The validation metric of one epoch. U users, I items, V users validated on, S stored vector, R rows, K list length."""
+"""The validation metric of one epoch.
+
+U users, I items, V users validated on, S stored vector, R rows, K list length.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def parse_metric(text: str, task: str) -> tuple[Any, int | None]:
         return metric, int(cut)
     if at:
         raise ConfigError(f"metric '{text}' has no list length", hint=f"--metric {name}")
-    if metric.higher_is_better is None:
+    if getattr(metric, "higher_is_better", None) is None:
         raise ConfigError(f"metric '{text}' has no better or worse", hint=f"--metric {example}")
     return metric, None
 

@@ -79,7 +79,7 @@ class Values(nn.Module):
         return 4.0 * (value_E - known_E.sigmoid()) if self.labels else value_E - known_E
 
     def _rest_bias_B(self, batch: Batch) -> Tensor:
-        user_G, group_B = batch.user_B.unique(return_inverse=True)
+        user_G, group_B = torch.unique(batch.user_B, return_inverse=True)
         start_G = self.offset_U1[user_G]
         length_G = self.offset_U1[user_G + 1] - start_G
         index_H, begin_G = ragged(start_G, length_G)
