@@ -75,24 +75,29 @@ def leakage_report(rows: SplitRows, part_E: Parts, *, repeats: bool, comparable_
 def summary(report: pl.DataFrame) -> list[str]:
     """Say in a few phrases what leaks: nothing, or each kind of leak with its size.
 
-    Users and items that are in one part only are no leak and are not counted here. Training rows later than another
-    user's test rows are inherent in splits that are not by global time; they are named last.
+    Users and items that are in one part only are no leak and are not counted here. Of times, the strongest finding
+    about train and test (or validation, where there is no test) is named: rows later than the same user's, else than
+    anybody's; the latter is inherent in every split that is not by global time. The report has it all.
     """
     import polars as pl
 
-    phrases = []
-    for check, text in (
-        ("repeated pairs", "{count:,} {part} rows repeat a pair of {against}"),
-        ("later for the user", "{count:,} {part} rows ({share:.0%}) are later than their user's first {against} row"),
-    ):
-        hits = report.filter((pl.col("check") == check) & (pl.col("count") > 0))
-        phrases += [text.format(**row) for row in hits.iter_rows(named=True)]
-    across = report.filter((pl.col("check") == "later for anyone") & (pl.col("count") > 0))
+    found = report.filter(pl.col("count") > 0)
+    pairs = found.filter(pl.col("check") == "repeated pairs")
+    phrases = [f"{row['count']:,} {row['part']} rows repeat a pair of {row['against']}" for row in pairs.to_dicts()]
+    later = found.filter(pl.col("check").str.starts_with("later"), pl.col("part") == "train")
+    later = later.filter(pl.col("against") == ("test" if "test" in later["against"] else "valid"))
+    within = later.filter(pl.col("check") == "later for the user").to_dicts()
+    across = later.filter(pl.col("check") == "later for anyone").to_dicts()
+    for row in within:
+        phrases.append(f"{row['share']:.0%} of train rows are later than their user's first {row['against']} row")
     if not phrases:
-        phrases.append("no leakage within users" if across.height else "no leakage found")
-    for row in across.filter((pl.col("part") == "train") & (pl.col("against") == "test")).iter_rows(named=True):
-        later = "across users {share:.0%} of train rows are later than the first test row"
-        phrases.append(later.format(**row) + " (--split global-time avoids it)")
+        phrases.append("no leakage within users" if across else "no leakage found")
+    if not within:
+        phrases += [
+            f"across users {row['share']:.0%} of train rows are later than the first {row['against']} row "
+            "(--split global-time avoids it)"
+            for row in across
+        ]
     return phrases
 
 

@@ -73,10 +73,12 @@ def test_a_split_per_user_looks_across_users() -> None:
 
 
 def test_leaks_are_named() -> None:
-    rows = [(0, 0, 1, TRAIN), (0, 1, 5, TRAIN), (0, 1, 3, TEST)]
-    found = phrases(rows)
-    assert found[0] == "1 test rows repeat a pair of train"
-    assert found[1] == "1 train rows (50%) are later than their user's first test row"
+    rows = [(0, 0, 1, TRAIN), (0, 1, 5, TRAIN), (0, 2, 2, VALID), (0, 1, 3, TEST)]
+    assert phrases(rows) == [
+        "1 test rows repeat a pair of train",
+        "50% of train rows are later than their user's first test row",
+    ]
+    assert phrases(rows[:3]) == ["50% of train rows are later than their user's first valid row"]
 
 
 def test_without_time_only_pairs_and_absences_are_checked() -> None:
