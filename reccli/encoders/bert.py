@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.text_folder import find_model, model_digest, model_label
+from reccli.nn.text_head import ridge_head
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
 from reccli.nn.text_source import TextSource
@@ -38,8 +39,9 @@ class Bert(Encoder):
         item_i = x_i + x_i W          user_u = h_u + h_u W
         h_u = sum_j w_uj x_j / sum_j w_uj,   w_uj = weight_uj (1 + age_uj)^(-recency)
 
-    with `m` the text model (unit vectors), `W` the head, 0 at the start, so that the untrained encoder is the frozen
-    centred model. In training the row's own positive is left out of `h_u`.
+    with `m` the text model (unit vectors) and `W` the head. `W` starts from a ridge regression of the items' spectral
+    vectors on their text vectors (`reccli.nn.text_head`), or from 0, which is the frozen centred model, whichever ranks
+    left-out items better. In training the row's own positive is left out of `h_u`.
 
     Args:
         settings.train: What is trained besides the head; `auto` is LoRA on CUDA (the last 2 layers without peft), and
@@ -91,6 +93,8 @@ class Bert(Encoder):
         """Exponent by which older interactions count less; 0 for the plain mean, up to about 1."""
         history: int = Field(default=0, ge=0)
         """Newest interactions of a user that count; 0 for all."""
+        start: Literal["ridge", "identity"] = "ridge"
+        """Where the head starts: a regression on the spectrum (if it helps on left-out items), or the frozen model."""
         trunk_scale: float | None = Field(default=None, gt=0)
         """Factor on the learning rate for the text model; .2 for LoRA and .02 for its own weights without one."""
 
@@ -101,7 +105,7 @@ class Bert(Encoder):
     default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {
         "similarity": "cosine",
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-4,
         "epochs": 20,
         "batch_size": 1024,
         "patience": 3,
@@ -131,8 +135,13 @@ class Bert(Encoder):
         warm_I = torch.from_numpy(data.item_count_I() > 0)
         texts = item_texts(data, context)
         self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
-        self.head_DD = nn.Parameter(torch.zeros(self.table.size, self.table.size))
         self._histories(data.train)
+        head_DD = torch.zeros(self.table.size, self.table.size)
+        if choice.start == "ridge" and not context.restoring:
+            found = ridge_head(self.table.base_ID, data.train, context.numpy_generator)
+            head_DD = found.head_DD
+            context.say(found.story)
+        self.head_DD = nn.Parameter(head_DD)
         if not context.restoring:
             context.say(self._story(folder, context))
 

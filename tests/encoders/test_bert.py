@@ -75,13 +75,13 @@ def slow_vectors(folder: Path, texts: list[str]) -> np.ndarray:
 def test_untrained_items_are_centred_frozen_vectors(folder: Path) -> None:
     data = checkerboard(users=6, items=8).data
     data = replace(data, train=data.train.rows([0, 2, 4]))  # one taste alone: half of the items are cold
-    encoder = build(folder, data)
+    encoder = build(folder, data, start="identity")
     vector_ID = slow_vectors(folder, list(data.item_text_I))
     warm = sorted(set(data.train.item_E.tolist()))
     assert len(warm) == 4
     expected = vector_ID - vector_ID[warm].mean(0)
     np.testing.assert_allclose(encoder.export_items().numpy(), expected, atol=1e-5)
-    plain = build(folder, data, centre=False)
+    plain = build(folder, data, centre=False, start="identity")
     np.testing.assert_allclose(plain.export_items().numpy(), vector_ID, atol=1e-5)
 
 
@@ -275,7 +275,8 @@ def test_auto_is_a_head_on_the_cpu_and_says_so(folder: Path) -> None:
     encoder.setup(checkerboard(users=6, items=8).data, Context(say=said.append))
     assert encoder.mode == "frozen"
     assert said == [
-        "bert: tiny, a head on cached frozen centred vectors (no CUDA; --train last-2 trains the model itself)"
+        "head: starts from the frozen vectors as they are",
+        "bert: tiny, a head on cached frozen centred vectors (no CUDA; --train last-2 trains the model itself)",
     ]
     assert encoder.source.opened is not None
     assert Bert()._mode(Context(device="cuda:0")) in ("lora", "last-2")
@@ -287,7 +288,7 @@ def test_the_pretrained_model_is_picked_up(folder: Path, tmp_path: Path) -> None
     said: list[str] = []
     encoder = Bert()
     encoder.setup(checkerboard(users=6, items=8).data, Context(pretrained=version, say=said.append))
-    assert "the text model of pretrain simcse" in said[0]
+    assert "the text model of pretrain simcse" in said[-1]
     assert encoder.determinants(Context(pretrained=version))["text model"] == text_folder.model_digest(
         version / text_folder.PRETRAINED
     )
