@@ -220,6 +220,8 @@ class Loop:
         rate = facts["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         where = ""
         if self.checkpoints is not None:
+            if all(bool(p.isfinite().all()) for p in self.task.module.parameters()):
+                self._save()  # the weights before the step, the last good ones
             where = f"; its rows are in {self.checkpoints.note('diverged.json', json.dumps(facts))}"
         raise DivergedError(
             f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {rate:.2g}){where}",

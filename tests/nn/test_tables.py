@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reccli.api import Context
+from reccli.nn.tables import spectral_start, table_from
+from reccli.testing import checkerboard
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_keeps_directions_and_sets_the_scale() -> None:
+    given = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32) * 7
+    table = table_from(given, 4, std=0.1, generator=generator()).detach()
+    torch.testing.assert_close(table / table.norm(), torch.from_numpy(given) / np.linalg.norm(given).item())
+    assert table.square().mean().sqrt().item() == np.float32(0.1) or abs(table.square().mean().sqrt() - 0.1) < 1e-6
+
+
+def test_pads_truncates_and_gives_the_unknown_a_direction() -> None:
+    given = np.ones((3, 4), np.float32)
+    given[1] = 0
+    wide = table_from(given, 6, std=0.1, generator=generator()).detach()
+    assert wide.shape == (3, 6) and bool((wide != 0).all())
+    assert wide[1].norm() < 0.3 * wide[0].norm()
+    assert table_from(given, 2, std=0.1, generator=generator()).shape == (3, 2)
+
+
+def test_start_comes_from_pretraining_where_there_is_some() -> None:
+    data = checkerboard().data
+    user, item = spectral_start(data, Context(), 3)
+    assert user.shape == (data.n_users, 3) and item.shape == (data.n_items, 3)
+    from dataclasses import replace
+
+    marked = np.full((data.n_items, 5), 2.0, np.float32)
+    _, taken = spectral_start(replace(data, features={"spectral": marked}), Context(), 3)
+    assert (taken == 2.0).all() and taken.shape == (data.n_items, 3)
+    _, small = spectral_start(replace(data, features={"spectral": marked}), Context(), 8)
+    assert not (small == 2.0).any(), "a pretrained spectrum that is too narrow is made anew"

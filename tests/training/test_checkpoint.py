@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from reccli.training.checkpoint import Checkpoints
+
+
+def fill(folder: Path, *steps: int) -> Checkpoints:
+    checkpoints = Checkpoints(folder)
+    for step in steps:
+        checkpoints.save(step, {"model/w": torch.full((4,), float(step))}, {"epoch": step})
+    return checkpoints
+
+
+def test_the_newest_comes_back_and_two_are_kept(tmp_path: Path) -> None:
+    found = fill(tmp_path, 1, 2, 10).load()
+    assert found is not None and found.step == 10 and found.state == {"epoch": 10}
+    assert torch.equal(found.tensors["model/w"], torch.full((4,), 10.0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000002", "step-000000010"]
+
+
+@pytest.mark.parametrize("file", ["tensors.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_a_damaged_one_is_passed_over(tmp_path: Path, file: str, damage: str) -> None:
+    checkpoints = fill(tmp_path, 1, 2)
+    path = tmp_path / "step-000000002" / file
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-3] ^= 0x10
+    path.write_bytes(bytes(content if damage == "flip" else content[: len(content) // 2]))
+    if damage == "gone":
+        path.unlink()
+    found = checkpoints.load()
+    assert found is not None and found.step == 1
+
+
+def test_none_is_none(tmp_path: Path) -> None:
+    assert Checkpoints(tmp_path / "nothing").load() is None
+
+
+def test_a_killed_writers_draft_is_no_checkpoint_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = fill(tmp_path, 1)
+    monkeypatch.setenv("RECCLI_FAILPOINTS", "checkpoint.mid_write=raise:EIO")
+    with pytest.raises(Exception, match="error"):
+        checkpoints.save(2, {"model/w": torch.zeros(1)}, {})
+    monkeypatch.delenv("RECCLI_FAILPOINTS")
+    found = checkpoints.load()
+    assert found is not None and found.step == 1
+    checkpoints.save(3, {"model/w": torch.zeros(1)}, {})
+    assert not list(tmp_path.glob("tmp-*"))
+
+
+def test_drop(tmp_path: Path) -> None:
+    checkpoints = fill(tmp_path / "run", 1)
+    checkpoints.drop()
+    assert not (tmp_path / "run").exists()
