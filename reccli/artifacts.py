@@ -67,6 +67,12 @@ class Prepared:
         """Names of the parts; `history` is what is known of cold users, which nothing but a refit trains on."""
         return (*PARTS, "history") if self.version.manifest.counts.get("history") else PARTS
 
+    def trained_parts(self, *, refit: bool, as_of: str = "now") -> tuple[str, ...]:
+        """Return the parts that a run learns from: train, or with `refit` all, or (`as_of` test) all but test."""
+        if not refit:
+            return ("train",)
+        return tuple(part for part in self.parts if as_of == "now" or part != "test")
+
     def histories(self, *parts: str) -> Histories:
         """Return the interactions of some parts (all parts without any) as histories of all users."""
         import polars as pl

@@ -196,6 +196,8 @@ class FinetuneSettings(StageSettings):
     """Allow the network (model names of a hub)."""
     refit: bool = False
     """Train on all interactions with the epochs that an earlier run of the same settings chose."""
+    as_of: Literal["now", "test"] = "now"
+    """With `--refit`: `test` leaves the test part out, so that it can still judge the refitted run."""
     seed: int = Field(default=42, ge=0)
     """Seed of every random draw."""
     encoder_settings: dict[str, Any] = {}

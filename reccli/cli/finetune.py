@@ -39,6 +39,7 @@ FLAGS = [
     Flag("threads"),
     Flag("online"),
     Flag("refit"),
+    Flag("as_of"),
     Flag("seed"),
 ]
 TRAIN = Annotated[

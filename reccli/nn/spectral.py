@@ -20,6 +20,8 @@ __all__ = ["Spectrum", "fold_in", "item_scale", "normalised", "spectrum"]
 
 Float32 = npt.NDArray[np.float32]
 OVERSAMPLING = 16
+EXACT = 2048
+"""Up to this many users or items, the decomposition is exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def spectrum(
         histories: Interactions; weights count.
         rank: Components, 16 to 1,024.
         generator: Draws the start block.
-        n_iter: Passes over the matrix and its transpose; 3 is enough for ranking, 6 for four digits.
+        n_iter: Passes over the matrix and its transpose; 3 is enough for ranking, 6 for four digits. With at most 2,048
+            users or items the decomposition is exact, and draws nothing.
         powers: How much of the users' and of the items' degrees is divided out, 0 to 0.5 each.
 
     Paper:
@@ -83,6 +86,8 @@ def spectrum(
     n_users, n_items = matrix.shape
     most = min(n_users, n_items)
     rank, width = min(rank, most), min(rank + OVERSAMPLING, most)
+    if most <= EXACT:
+        return _exact(matrix, rank, degree_U, degree_I)
     apply, apply_back = _product(matrix), _product(matrix.T.tocsr())
     block_IQ = torch.from_numpy(generator.standard_normal((n_items, width), np.float32))
     for _ in range(n_iter + 1):
@@ -94,9 +99,32 @@ def spectrum(
     turn_QR = turn_QQ[:, order]
     item_IR = (block_IQ @ turn_QR.float()).numpy()
     user_UR = (image_UQ @ (turn_QR / value_R.clamp_min(1e-6)).float()).numpy()
+    return _oriented(user_UR, value_R.float().numpy(), item_IR, degree_U, degree_I)
+
+
+def _exact(matrix: csr_matrix, rank: int, degree_U: Float32, degree_I: Float32) -> Spectrum:
+    """Decompose through the Gram matrix of the shorter side, in float64: exact, and faster than iterating."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    double = (matrix if wide else matrix.T).astype(np.float64).tocsr()
+    square_M, turn_MM = np.linalg.eigh((double @ double.T).toarray())
+    value_R = np.sqrt(square_M[::-1][:rank].clip(0))
+    short_MR = turn_MM[:, ::-1][:, :rank]
+    safe_R = np.where(
+        value_R > 1e-6 * max(value_R.max(initial=0.0), 1e-12), value_R, np.inf
+    )  # the null space has no other side
+    long_LR = (double.T @ short_MR) / safe_R
+    user_UR, item_IR = (short_MR, long_LR) if wide else (long_LR, short_MR)
+    return _oriented(
+        user_UR.astype(np.float32), value_R.astype(np.float32), item_IR.astype(np.float32), degree_U, degree_I
+    )
+
+
+def _oriented(user_UR: Float32, value_R: Float32, item_IR: Float32, degree_U: Float32, degree_I: Float32) -> Spectrum:
     flip_R = _signs(item_IR)
-    user_UR, item_IR = np.ascontiguousarray(user_UR * flip_R), np.ascontiguousarray(item_IR * flip_R)
-    return Spectrum(user_UR, value_R.float().numpy(), item_IR, degree_U, degree_I)
+    # Rounding must not give vectors to those whom nobody has met.
+    user_UR = np.ascontiguousarray(user_UR * flip_R * (degree_U > 0)[:, None])
+    item_IR = np.ascontiguousarray(item_IR * flip_R * (degree_I > 0)[:, None])
+    return Spectrum(user_UR, value_R, item_IR, degree_U, degree_I)
 
 
 def item_scale(degree_I: Float32, exponent: float) -> Float32:

@@ -45,11 +45,11 @@ HEADLINE = (
 def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control) -> StageResult:
     """Measure runs on the held-out part. For test, train and validation are known and never listed.
 
-    A refitted run has seen the test part, and is refused.
+    A run that has seen the part it would be judged by is refused.
 
     Raises:
         MissingArtifactError: No finetune run.
-        ConfigError: A run was refitted, runs to compare have other data, or a metric does not fit.
+        ConfigError: A run has seen the part, runs to compare have other data, or a metric does not fit.
         DataError: Nothing is held out.
         GateError: A gate was missed.
     """
@@ -106,10 +106,10 @@ def _open(workspace: Workspace, settings: EvaluateSettings, control: Control, de
     served = [open_run(workspace, name, KNOWN_PARTS[settings.split], control, device=device) for name in names]
     first = served[0]
     for run in served:
-        if run.facts.get("refit"):
+        if settings.split in run.trained_parts:
             raise ConfigError(
-                f"run '{run.version.name}' was refitted on all interactions, test included: it cannot be tested",
-                hint="evaluate the run it was refitted from",
+                f"run '{run.version.name}' was trained on the {settings.split} part too: it cannot be judged by it",
+                hint="evaluate the run it was refitted from, or one of finetune --refit --as-of test",
             )
         if run.prepared.version.fingerprint != first.prepared.version.fingerprint:
             raise MissingArtifactError(

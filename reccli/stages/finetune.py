@@ -132,15 +132,16 @@ def _chosen_epochs(
     """Return the epochs that the run without `refit` chose, making that run first where it is not there."""
     if not recipe.trainable:
         return 0
-    selection = replace(recipe, settings=recipe.settings.model_copy(update={"refit": False}))
+    selection = replace(recipe, settings=recipe.settings.model_copy(update={"refit": False, "as_of": "now"}))
     version = _find(workspace, prepared, pretrained, selection)
     if version is None:
         control.say(f"no run '{selection.run_name}' of these settings yet: it comes first, to choose the epochs")
-        version = finetune(workspace, settings.model_copy(update={"refit": False}), control).version
+        version = finetune(workspace, settings.model_copy(update={"refit": False, "as_of": "now"}), control).version
     if version is None:
         return None
     epochs = int(version.manifest.facts["best_epoch"])
-    control.say(f"refit on all interactions with {epochs} epochs, as run '{version.name}' chose")
+    parts = prepared.trained_parts(refit=True, as_of=settings.as_of)
+    control.say(f"refit on {', '.join(parts)} with {epochs} epochs, as run '{version.name}' chose")
     return epochs
 
 

@@ -51,7 +51,7 @@ class Job:
     @property
     def parts(self) -> tuple[str, ...]:
         """Parts of the data to learn from."""
-        return self.prepared.parts if self.settings.refit else ("train",)
+        return self.prepared.trained_parts(refit=self.settings.refit, as_of=self.settings.as_of)
 
 
 def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
@@ -222,6 +222,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "warm_items": n_warm,
         "cold_items": data.n_items - n_warm,
         "refit": settings.refit,
+        "parts": list(job.parts),
         "metric": None if settings.refit else settings.metric,
         "best_epoch": outcome.best_epoch,
         "best_value": _finite(outcome.best_value),

@@ -178,7 +178,7 @@ def _facts(served: Served, asked: _Asked, frame: pl.DataFrame, settings: Recomme
         "k": settings.k,
         "rows": frame.height,
         "as_of": settings.as_of,
-        "refitted": bool(served.facts.get("refit")),
+        "refitted": set(served.parts) <= set(served.trained_parts),
         "popularity_users": int((~asked.served_U).sum()),
         "unreachable_items": int((~reachable).sum()),
         "catalogue": len(reachable),
@@ -200,7 +200,7 @@ def _lines(
         lines.append(f"{facts['popularity_users']:,} users without a usable history got the popularity list")
     if not facts["refitted"]:
         lines.append(
-            f"run {run.name} was not refitted on all interactions: it cannot reach {facts['unreachable_items']:,} of "
+            f"run {run.name} was not refitted on all that is known: it cannot reach {facts['unreachable_items']:,} of "
             f"{facts['catalogue']:,} items and {facts['popularity_users']:,} users; reccli finetune --refit mends that"
         )
     if version is not None and status == "done":

@@ -49,7 +49,7 @@ class Served:
     @property
     def trained_parts(self) -> tuple[str, ...]:
         """Parts of the data that the run learned from."""
-        return self.prepared.parts if self.facts.get("refit") else ("train",)
+        return tuple(self.facts["parts"])
 
     @cached_property
     def histories(self) -> Histories:

@@ -51,7 +51,8 @@ class Recipe:
         """Name of the run: as given, or the names of encoder and loss; a refit's ends so."""
         given = self.settings
         name = given.name or "-".join(filter(None, (_plain(given.encoder), _plain(given.loss or ""))))
-        return f"{name}-refit" if given.refit else name
+        suffix = ("-refit" if given.as_of == "now" else "-refit-test") if given.refit else ""
+        return name + suffix
 
     @property
     def components(self) -> list[tuple[str, str]]:
@@ -223,7 +224,7 @@ def _loaded(kind: str, name: str) -> Any:
 def _misfit(message: str, kind: str, fitting: list[str]) -> ConfigError:
     listing = ", ".join(fitting) if fitting else "none"
     hint = f"--{kind} {fitting[0]}" if fitting else None
-    return ConfigError(f"{message}; {kind}s that fit: {listing}", hint=hint)
+    return ConfigError(f"{message}; {kind}{'es' if kind == 'loss' else 's'} that fit: {listing}", hint=hint)
 
 
 def _list(names: frozenset[str]) -> str:

@@ -75,7 +75,7 @@ def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -
     run_task = str(facts.get("task", "ranking"))
     features, folder = _features(version)
     data = component_data(
-        prepared, run_task, parts=prepared.parts if facts.get("refit") else ("train",), features=features
+        prepared, run_task, parts=tuple(facts["parts"]), features=features
     )
     context = Context(
         seed=int(settings.get("seed", 42)),

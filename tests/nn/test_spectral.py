@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from reccli.api import Histories
+from reccli.nn import spectral
 from reccli.nn.spectral import fold_in, item_scale, spectrum
+
+
+@pytest.fixture(params=["iterated", "exact"], autouse=True)
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectral, "EXACT", 0 if request.param == "iterated" else 2048)
 
 
 @pytest.fixture
