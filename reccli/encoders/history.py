@@ -20,14 +20,16 @@ from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 __all__ = ["History"]
 
 BLOCK = 8192
+TINY = 1e-5
 
 
 class History(Encoder):
-    """Learn one vector for each item; a user is the weighted sum of the vectors of its history.
+    """Learn one vector for each item; a user is the weighted mean of the vectors of its history.
 
     ::
 
-        item_i = v_i        user = sum over history entries j of  w_j * (1 + a_j)^(-r) * v_j
+        item_i = v_i
+        user = sum over history entries j of  c_j * v_j / sum of |c_j|        c_j = w_j * (1 + a_j)^(-r)
 
     with `v` a trained table (`item_ID`), `w_j` the interaction's weight (for ratings and labels times its value in
     standard deviations from the mean), `a_j` the entry's age in interactions and `r` a trained exponent
@@ -202,12 +204,10 @@ class History(Encoder):
         shown_H = self._shown_H(index_H)
         weight_H = self.weight_E[index_H] * shown_H
         sum_GD = pool(self.item_ID, self.item_E[index_H], begin_G, weight_H)
-        group_H = torch.repeat_interleave(torch.arange(len(user_G), device=user_G.device), length_G)
-        shown_G = torch.zeros(len(user_G), device=user_G.device).index_add_(0, group_H, shown_H)
-        own_B = begin_G[group_B] + batch.row_B - start_G[group_B]
-        own_BD = weight_H[own_B, None] * look_up(self.item_ID, batch.item_B)
-        rest_B = shown_G[group_B] - shown_H[own_B]
-        return torch.where((rest_B > 0)[:, None], sum_GD[group_B] - own_BD, self.nobody_D)
+        mass_G = _sum(weight_H.abs(), begin_G)
+        own_B = weight_H[begin_G[group_B] + batch.row_B - start_G[group_B]]
+        rest_BD = sum_GD[group_B] - own_B[:, None] * look_up(self.item_ID, batch.item_B)
+        return self._mean(rest_BD, mass_G[group_B] - own_B.abs())
 
     def _before_B(self, batch: Batch) -> Tensor:
         """Pool what came before each row."""
@@ -216,8 +216,12 @@ class History(Encoder):
         index_H, begin_B = ragged(first_B, length_B)
         age_H = torch.repeat_interleave(batch.row_B - 1, length_B) - index_H
         weight_H = self.weight_E[index_H] * self._shown_H(index_H) * recency(age_H, self.age_exponent)
-        user_BD = pool(self.item_ID, self.item_E[index_H], begin_B, weight_H)
-        return torch.where((length_B > 0)[:, None], user_BD, self.nobody_D)
+        return self._mean(pool(self.item_ID, self.item_E[index_H], begin_B, weight_H), _sum(weight_H.abs(), begin_B))
+
+    def _mean(self, sum_BD: Tensor, mass_B: Tensor) -> Tensor:
+        """Divide by the weights summed; nobody's vector where (but for rounding) there are none."""
+        known_B1 = (mass_B > TINY)[:, None]
+        return torch.where(known_B1, sum_BD / mass_B.clamp_min(TINY)[:, None], self.nobody_D)
 
     def _shown_H(self, index_H: Tensor) -> Tensor:
         if not self.training or self._hidden_E is None:
@@ -233,8 +237,14 @@ class History(Encoder):
         if self.causal:
             age_H = torch.repeat_interleave(offset_U1[1:] - 1, length_U) - torch.arange(len(item_H), device=device)
             weight_H = weight_H * recency(age_H, self.age_exponent) * (age_H < self.settings.window)
-        user_UD = pool(self.item_ID, item_H, offset_U1[:-1], weight_H)
-        return torch.where((length_U > 0)[:, None], user_UD, self.nobody_D)
+        return self._mean(pool(self.item_ID, item_H, offset_U1[:-1], weight_H), _sum(weight_H.abs(), offset_U1[:-1]))
+
+
+def _sum(value_H: Tensor, begin_B: Tensor) -> Tensor:
+    """Sum each bag, B; 0 for an empty one."""
+    return pool(value_H[:, None], torch.arange(len(value_H), device=value_H.device), begin_B, torch.ones_like(value_H))[
+        :, 0
+    ]
 
 
 def _centre(data: TrainingData) -> tuple[float, float]:

@@ -23,7 +23,8 @@ def test_pads_truncates_and_gives_the_unknown_a_direction() -> None:
     given = np.ones((3, 4), np.float32)
     given[1] = 0
     wide = table_from(given, 6, std=0.1, generator=generator()).detach()
-    assert wide.shape == (3, 6) and bool((wide != 0).all())
+    assert wide.shape == (3, 6)
+    assert bool((wide != 0).all())
     assert wide[1].norm() < 0.3 * wide[0].norm()
     assert table_from(given, 2, std=0.1, generator=generator()).shape == (3, 2)
 
@@ -31,11 +32,13 @@ def test_pads_truncates_and_gives_the_unknown_a_direction() -> None:
 def test_start_comes_from_pretraining_where_there_is_some() -> None:
     data = checkerboard().data
     user, item = spectral_start(data, Context(), 3)
-    assert user.shape == (data.n_users, 3) and item.shape == (data.n_items, 3)
+    assert user.shape == (data.n_users, 3)
+    assert item.shape == (data.n_items, 3)
     from dataclasses import replace
 
     marked = np.full((data.n_items, 5), 2.0, np.float32)
     _, taken = spectral_start(replace(data, features={"spectral": marked}), Context(), 3)
-    assert (taken == 2.0).all() and taken.shape == (data.n_items, 3)
+    assert (taken == 2.0).all()
+    assert taken.shape == (data.n_items, 3)
     _, small = spectral_start(replace(data, features={"spectral": marked}), Context(), 8)
     assert not (small == 2.0).any(), "a pretrained spectrum that is too narrow is made anew"

@@ -17,7 +17,9 @@ def fill(folder: Path, *steps: int) -> Checkpoints:
 
 def test_the_newest_comes_back_and_two_are_kept(tmp_path: Path) -> None:
     found = fill(tmp_path, 1, 2, 10).load()
-    assert found is not None and found.step == 10 and found.state == {"epoch": 10}
+    assert found is not None
+    assert found.step == 10
+    assert found.state == {"epoch": 10}
     assert torch.equal(found.tensors["model/w"], torch.full((4,), 10.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000002", "step-000000010"]
 
@@ -34,7 +36,8 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, file: str, damage: str) ->
     if damage == "gone":
         path.unlink()
     found = checkpoints.load()
-    assert found is not None and found.step == 1
+    assert found is not None
+    assert found.step == 1
 
 
 def test_none_is_none(tmp_path: Path) -> None:
@@ -48,7 +51,8 @@ def test_a_killed_writers_draft_is_no_checkpoint_and_goes(tmp_path: Path, monkey
         checkpoints.save(2, {"model/w": torch.zeros(1)}, {})
     monkeypatch.delenv("RECCLI_FAILPOINTS")
     found = checkpoints.load()
-    assert found is not None and found.step == 1
+    assert found is not None
+    assert found.step == 1
     checkpoints.save(3, {"model/w": torch.zeros(1)}, {})
     assert not list(tmp_path.glob("tmp-*"))
 

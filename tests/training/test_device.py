@@ -14,7 +14,8 @@ def test_f111_absent_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
     with pytest.raises(DeviceError) as absent:
         resolve_device("cuda")
-    assert absent.value.exit_code == 11 and absent.value.hint == "--device cpu"
+    assert absent.value.exit_code == 11
+    assert absent.value.hint == "--device cpu"
     with pytest.raises(ConfigError, match="none of auto, cpu, cuda"):
         resolve_device("mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -32,7 +32,8 @@ def test_learns_and_keeps_the_best_epoch(regression: Any) -> None:
     outcome = train(task, plan(epochs=20, average=0.0), Control())
     errors = [value for _, name, value in outcome.rows if name == "error"]
     assert min(errors) < 0.1 * errors[0]
-    assert outcome.best_value == min(errors) and errors[outcome.best_epoch] == min(errors)
+    assert outcome.best_value == min(errors)
+    assert errors[outcome.best_epoch] == min(errors)
     assert task.validate()["error"] == pytest.approx(outcome.best_value, rel=1e-6)
 
 
@@ -47,11 +48,13 @@ def test_f116_resumed_is_bit_equal(
     straight = train(whole, settings, Control())
     with pytest.raises(Interrupted) as stopped:
         train(regression(), settings, stop_after(questions).control(), Checkpoints(tmp_path))
-    assert stopped.value.exit_code == 143 and "again" in str(stopped.value.hint)
+    assert stopped.value.exit_code == 143
+    assert "again" in str(stopped.value.hint)
     parts = regression()
     resumed = train(parts, settings, Control(), Checkpoints(tmp_path))
     assert same(weights(whole), weights(parts))
-    assert resumed.rows == straight.rows and resumed.best_epoch == straight.best_epoch
+    assert resumed.rows == straight.rows
+    assert resumed.best_epoch == straight.best_epoch
 
 
 def test_a_resumed_run_does_not_repeat_steps(regression: Any, stop_after: Any, tmp_path: Path) -> None:
@@ -64,20 +67,23 @@ def test_a_resumed_run_does_not_repeat_steps(regression: Any, stop_after: Any, t
 
 def test_patience_ends_it(regression: Any) -> None:
     outcome = train(regression(), plan(epochs=200, learning_rate=0.2, patience=2, average=0.0), Control())
-    assert outcome.stopped == "patience" and outcome.epochs == outcome.best_epoch + 2
+    assert outcome.stopped == "patience"
+    assert outcome.epochs == outcome.best_epoch + 2
 
 
 def test_no_epochs_keeps_the_start(regression: Any) -> None:
     task = regression()
     before = weights(task)
     outcome = train(task, plan(epochs=0), Control())
-    assert outcome.epochs == outcome.best_epoch == 0 and same(before, weights(task))
+    assert outcome.epochs == outcome.best_epoch == 0
+    assert same(before, weights(task))
 
 
 @pytest.mark.fault(118)
 def test_f118_the_clock_ends_it(regression: Any) -> None:
     outcome = train(regression(), plan(epochs=10_000, max_time=0.2), Control())
-    assert outcome.stopped == "time" and 0 < outcome.epochs < 10_000
+    assert outcome.stopped == "time"
+    assert 0 < outcome.epochs < 10_000
 
 
 @pytest.mark.fault(109)
@@ -86,11 +92,14 @@ def test_f109_nan_stops_and_keeps_what_was_good(regression: Any, tmp_path: Path)
     task.poison = 12
     with pytest.raises(DivergedError, match="loss is nan in step 12") as diverged:
         train(task, plan(), Control(), Checkpoints(tmp_path))
-    assert diverged.value.exit_code == 7 and "--learning-rate" in str(diverged.value.hint)
+    assert diverged.value.exit_code == 7
+    assert "--learning-rate" in str(diverged.value.hint)
     noted = json.loads((tmp_path / "diverged.json").read_text(encoding="utf-8"))
-    assert len(noted["rows"]) == 4 and noted["learning_rate"] == 0.05
+    assert len(noted["rows"]) == 4
+    assert noted["learning_rate"] == 0.05
     kept = Checkpoints(tmp_path).load()
-    assert kept is not None and kept.step == 12
+    assert kept is not None
+    assert kept.step == 12
     assert all(value.isfinite().all() for value in kept.tensors.values() if value.is_floating_point())
 
 
@@ -111,7 +120,8 @@ def test_f112_memory_names_a_smaller_batch(regression: Any) -> None:
     task.loss = loss
     with pytest.raises(OutOfMemoryError) as full:
         train(task, plan(), Control())
-    assert full.value.exit_code == 10 and full.value.hint == "--batch-size 2"
+    assert full.value.exit_code == 10
+    assert full.value.hint == "--batch-size 2"
 
 
 def test_the_callers_generator_is_left_alone(regression: Any) -> None:

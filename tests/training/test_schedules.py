@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from reccli.training.schedules import factor
@@ -13,5 +15,7 @@ def test_warm_up_rises_to_the_peak() -> None:
 @pytest.mark.parametrize(("schedule", "middle"), [("linear", 0.5), ("cosine", 0.5)])
 def test_falling_schedules(schedule: str, middle: float) -> None:
     course = [factor(schedule, step, 100, 0.0) for step in range(101)]
-    assert course[0] == 1.0 and course[50] == pytest.approx(middle) and course[100] == pytest.approx(0.0, abs=1e-12)
-    assert all(later <= earlier for earlier, later in zip(course, course[1:], strict=False))
+    assert course[0] == 1.0
+    assert course[50] == pytest.approx(middle)
+    assert course[100] == pytest.approx(0.0, abs=1e-12)
+    assert all(later <= earlier for earlier, later in itertools.pairwise(course))

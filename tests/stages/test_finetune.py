@@ -1,0 +1,243 @@
+"""The finetune stage from prepared data to a committed run, and a run opened again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from reccli.api import Histories
+from reccli.artifacts import Prepared, read_vectors
+from reccli.errors import ConfigError, DeviceError, Interrupted, MissingArtifactError
+from reccli.manifest import Manifest
+from reccli.settings import FinetuneSettings
+from reccli.stages.common import Control
+from reccli.stages.finetune import finetune
+from reccli.testing import checkerboard, held_out_first
+from reccli.testing.worlds import World
+from reccli.training.restore import load_encoder
+from reccli.workspace import Workspace
+
+SMALL: dict[str, Any] = {"dim": 8, "start": "random"}
+
+
+def prepare(workspace: Workspace, world: World, *, split: str = "random") -> Prepared:
+    """Commit a world as prepared data, its held-out pairs as the validation part."""
+    train, task = world.data.train, world.data.task
+    parts = [
+        (train.user_E, train.item_E, train.value_E, train.time_E, "train"),
+        (world.held_user_H, world.held_item_H, world.held_value_H, world.held_time_H, "valid"),
+    ]
+    rows = [
+        pl.DataFrame(
+            {
+                "user": user.astype(np.uint32),
+                "item": item.astype(np.uint32),
+                "value": value.astype(np.float32),
+                "weight": np.ones(len(user), np.float32),
+                "time": time,
+                "split": [part] * len(user),
+            }
+        )
+        for user, item, value, time, part in parts
+    ]
+    names = {"user": train.n_users, "item": train.n_items}
+    with workspace.writing(), workspace.draft("prepare") as draft:
+        draft.write("interactions", pl.concat(rows))
+        for name, count in names.items():
+            columns: dict[str, Any] = {
+                name: np.arange(count, dtype=np.uint32),
+                f"{name}_id": [f"{name}{n}" for n in range(count)],
+            }
+            if name == "item":
+                columns["title"] = pl.Series([None] * count, dtype=pl.String)
+            columns["text"] = pl.Series([None] * count, dtype=pl.String)
+            draft.write(f"{name}s", pl.DataFrame(columns))
+        manifest = Manifest(stage="prepare", fingerprint="0123456789abcdef")
+        manifest.facts = {"ordered": True, "task": task, "split": {"method": split}}
+        return Prepared(workspace.commit(draft, "main", manifest))
+
+
+@pytest.fixture
+def world() -> World:
+    return checkerboard(users=24, items=16, texts=False)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, world: World) -> Workspace:
+    workspace = Workspace(tmp_path / "workspace")
+    prepare(workspace, world)
+    return workspace
+
+
+def settings(**values: Any) -> FinetuneSettings:
+    values = {"epochs": 15, "batch_size": 64, "learning_rate": 0.03, "device": "cpu", "threads": 1, **values}
+    if values.get("encoder") not in ("popularity", "spectral"):
+        values.setdefault("encoder_settings", SMALL)
+    return FinetuneSettings(**values)
+
+
+@pytest.mark.parametrize("encoder", ["history", "lightgcn", "mf", "spectral", "popularity"])
+def test_a_run_is_whole_and_opens_again_to_the_same_vectors(workspace: Workspace, world: World, encoder: str) -> None:
+    given = {"encoder_settings": {"rank": 2, "exponent": 0.5}} if encoder == "spectral" else {}
+    result = finetune(workspace, settings(encoder=encoder, **given), Control())
+    assert result.status == "done"
+    version, facts = result.version, dict(result.data)
+    assert version is not None
+    user, item = read_vectors(version, "user_vectors"), read_vectors(version, "item_vectors")
+    if encoder != "popularity":
+        assert held_out_first(user, item, world) >= 0.9
+        assert facts["best_value"] > 0.9
+    fitted = load_encoder(version, Prepared(workspace.current("prepare")))
+    np.testing.assert_array_equal(fitted.item_vectors(), item)
+    np.testing.assert_array_equal(fitted.user_vectors(world.data.train), user)
+    assert facts["task"] == "ranking"
+    assert facts["warm_items"] == 16
+    assert facts["cold_items"] == 0
+    log = version.read("training_log")
+    assert "ndcg@10" in log["metric"].to_list()
+    assert not list((workspace.path / "logs").rglob("step-*")), "a finished run leaves no checkpoint"
+
+
+def test_the_default_name_and_being_up_to_date(workspace: Workspace) -> None:
+    first = finetune(workspace, settings(encoder="mf", loss="bpr"), Control())
+    again = finetune(workspace, settings(encoder="mf", loss="bpr", name="mf-bpr"), Control())
+    assert first.version is not None
+    assert first.version.name == "mf-bpr"
+    assert again.status == "up to date"
+    other = finetune(workspace, settings(encoder="mf", loss="bpr", seed=7), Control())
+    assert other.status == "done"
+    assert "settings changed: seed" in other.why
+
+
+def test_defaults_are_said(workspace: Workspace) -> None:
+    said: list[str] = []
+    finetune(workspace, settings(encoder="history"), Control(say=said.append))
+    assert "loss softmax" in said[0]
+    assert "loss.temperature 0.1" in said[1]
+    assert "epochs" not in said[1], "what was given is no default"
+
+
+def test_new_users_are_served_by_their_history(workspace: Workspace, world: World) -> None:
+    version = finetune(workspace, settings(encoder="history"), Control()).version
+    assert version is not None
+    fitted = load_encoder(version, Prepared(workspace.current("prepare")))
+    new = Histories.from_arrays([0, 0, 1], [0, 2, 1], n_users=3, n_items=16)
+    score = fitted.user_vectors(new) @ fitted.item_vectors().T
+    taste = [score[0, 4::2].mean() - score[0, 3::2].mean(), score[1, 3::2].mean() - score[1, 4::2].mean()]
+    assert min(taste) > 0.1
+    assert np.isfinite(score[2]).all()
+
+
+@pytest.mark.parametrize(("task", "metric"), [("rating", "rmse"), ("ctr", "log-loss")])
+@pytest.mark.parametrize("encoder", ["history", "mf"])
+def test_values_are_predicted(tmp_path: Path, task: str, metric: str, encoder: str) -> None:
+    world = checkerboard(users=24, items=16, task=task, texts=False)
+    workspace = Workspace(tmp_path / "workspace")
+    prepare(workspace, world)
+    result = finetune(workspace, settings(encoder=encoder, epochs=40, patience=10), Control())
+    facts = result.data
+    assert (facts["task"], facts["metric"]) == (task, metric)
+    assert facts["best_value"] < {"rmse": 1.0, "log-loss": 0.5}[metric]
+    assert facts["best_value"] < facts["first_value"]
+    if task == "rating":
+        assert tuple(facts["value_range"]) == (1.0, 5.0)
+    assert result.version is not None
+    fitted = load_encoder(result.version, Prepared(workspace.current("prepare")))
+    np.testing.assert_allclose(
+        fitted.user_vectors(world.data.train), read_vectors(result.version, "user_vectors"), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_clicks_can_be_ranked(tmp_path: Path) -> None:
+    world = checkerboard(users=24, items=16, task="ctr", texts=False)
+    workspace = Workspace(tmp_path / "workspace")
+    prepare(workspace, world)
+    result = finetune(workspace, settings(encoder="history", loss="infonce"), Control())
+    assert result.data["task"] == "ranking"
+    assert result.data["best_value"] > 0.9
+
+
+def test_refit_makes_the_choosing_run_first_and_uses_its_epochs(workspace: Workspace) -> None:
+    refit = finetune(workspace, settings(encoder="mf", refit=True), Control())
+    chosen = workspace.current("finetune", "mf-softmax").manifest.facts
+    assert refit.version is not None
+    assert refit.version.name == "mf-softmax-refit"
+    assert refit.data["refit"] is True
+    assert refit.data["epochs"] == chosen["best_epoch"]
+    assert (
+        refit.version.manifest.counts["interactions"]
+        > workspace.current("finetune", "mf-softmax").manifest.counts["interactions"]
+    )
+    assert finetune(workspace, settings(encoder="mf", refit=True), Control()).status == "up to date"
+
+
+@pytest.mark.fault(87)
+def test_f087_stopped_and_run_again_equals_one_run(tmp_path: Path, world: World) -> None:
+    class Stop:
+        left = 9
+
+        def __call__(self) -> int | None:
+            self.left -= 1
+            return 2 if self.left < 0 else None
+
+    vectors = []
+    for name, stop in (("whole", None), ("parts", Stop())):
+        workspace = Workspace(tmp_path / name)
+        prepare(workspace, world)
+        if stop is not None:
+            with pytest.raises(Interrupted) as stopped:
+                finetune(workspace, settings(encoder="history", patience=0), Control(stop=stop))
+            assert stopped.value.exit_code == 130
+            assert not (workspace.path / "finetune").exists()
+        version = finetune(workspace, settings(encoder="history", patience=0), Control()).version
+        assert version is not None
+        vectors.append((read_vectors(version, "user_vectors"), read_vectors(version, "item_vectors")))
+    np.testing.assert_array_equal(vectors[0][0], vectors[1][0])
+    np.testing.assert_array_equal(vectors[0][1], vectors[1][1])
+
+
+def test_restart_drops_the_checkpoint(workspace: Workspace) -> None:
+    questions = iter([None] * 5 + [2])
+    with pytest.raises(Interrupted):
+        finetune(workspace, settings(encoder="mf"), Control(stop=lambda: next(questions)))
+    said: list[str] = []
+    finetune(workspace, settings(encoder="mf"), Control(restart=True, say=said.append))
+    assert not any("resuming" in line for line in said)
+
+
+def test_dry_run_plans(workspace: Workspace) -> None:
+    result = finetune(workspace, settings(encoder="mf"), Control(dry_run=True))
+    assert (result.status, result.version, result.why) == ("planned", None, ("first run",))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"encoder": "spectral", "loss": "bpr"}, "solved in closed form"),
+        ({"encoder": "mf", "loss": "mse"}, "needs ratings, which the data has not; losses that fit: bce, bpr"),
+        ({"encoder": "mf", "loss": "softmax", "sampler": "uniform"}, "would draw for nothing"),
+        ({"encoder": "mf", "metric": "rmse"}, "does not fit the task ranking"),
+        ({"encoder": "mf", "metric": "ndcg"}, "needs a list length"),
+        ({"encoder": "mf", "encoder_path": "x"}, "reads no text model"),
+        ({"encoder": "mf", "encoder_settings": {"dims": 3}}, "did you mean 'dim'"),
+        ({"encoder": "mff"}, "did you mean 'mf'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(
+    workspace: Workspace, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        finetune(workspace, FinetuneSettings(**values), Control())
+    assert not (workspace.path / "finetune").exists()
+
+
+def test_without_prepared_data_or_device(tmp_path: Path, workspace: Workspace) -> None:
+    with pytest.raises(MissingArtifactError) as missing:
+        finetune(Workspace(tmp_path / "empty"), settings(encoder="mf"), Control())
+    assert missing.value.exit_code == 4
+    with pytest.raises(DeviceError):
+        finetune(workspace, settings(encoder="mf", device="cuda:7"), Control())
