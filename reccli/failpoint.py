@@ -1,8 +1,9 @@
 """Named places where a test can make the process die, fail or wait.
 
 Inactive, and one dictionary look-up, unless the environment variable `RECCLI_FAILPOINTS` is set, as in
-`RECCLI_FAILPOINTS='commit.before_rename=kill'`. Actions: `kill` (SIGKILL), `exit`, `sleep:SECONDS`, `sigterm`, `sigint`,
-`raise:ENOSPC` (or another errno name). `name#3=kill` acts on the third hit only. `trace=FILE` appends every name hit to FILE.
+`RECCLI_FAILPOINTS='commit.before_rename=kill'`. Actions: `kill` (SIGKILL), `exit`, `sleep:SECONDS`, `sigterm`,
+`sigint`, `raise:ENOSPC` (or another errno name). `name#3=kill` acts on the third hit only. `trace=FILE` appends
+every name hit to FILE.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Columns, types and units of every Parquet artifact: the single truth for writers, readers and checks.
 
-Types are Arrow-like short names: `u32`, `i64`, `f32`, `f64`, `str`, `vec` (a fixed-size list of f32). A `?` after the type
-allows nulls. Artifacts marked open may carry further columns (attributes); all others are closed.
+Types are Arrow-like short names: `u32`, `i64`, `f32`, `f64`, `str`, `vec` (a fixed-size list of f32). A `?` after the
+type allows nulls. Artifacts marked open may carry further columns (attributes); all others are closed.
 """
 
 from __future__ import annotations

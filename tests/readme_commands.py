@@ -1,7 +1,7 @@
 """Run the two commands of the README, word for word, in a fresh clone and a fresh virtual environment.
 
-The first command (the five stages on real data) runs in full; the second (the tests) with `--collect-only`, because the tests
-themselves run elsewhere. The clone has nothing beside it.
+The first command (the five stages on real data) runs in full; the second (the tests) with `--collect-only`, because
+the tests themselves run elsewhere. The clone has nothing beside it.
 """
 
 from __future__ import annotations

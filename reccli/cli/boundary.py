@@ -24,8 +24,8 @@ EPIPE_EXIT = 141
 def guarded(run: Callable[[], int], argv: Sequence[str]) -> int:
     """Run the command line and return the exit code; every error ends here.
 
-    A `ReccliError` is one `error:` line and one `hint:` line (with `--json`, one JSON object) on stderr. Anything else is a
-    bug: its traceback goes to a log file, whose path is the hint. `--debug` shows tracebacks of both.
+    A `ReccliError` is one `error:` line and one `hint:` line (with `--json`, one JSON object) on stderr. Anything
+    else is a bug: its traceback goes to a log file, whose path is the hint. `--debug` shows tracebacks of both.
     """
     try:
         code = run()

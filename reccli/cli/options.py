@@ -1,7 +1,7 @@
 """Options of commands, made from the settings' own fields: one list of names, one help text each.
 
-Every option of a stage is a text that `reccli.config` parses, so that a flag, an environment variable and a file say the
-same and fail alike. Only yes/no fields become switches.
+Every option of a stage is a text that `reccli.config` parses, so that a flag, an environment variable and a file say
+the same and fail alike. Only yes/no fields become switches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Signals: the first one stops a run cleanly, the second at once.
 
-A stage that asks `requested` between its steps is left to stop by itself, with its work saved. Elsewhere the first signal
-raises `Interrupted` where the program stands; committed versions are safe by construction.
+A stage that asks `requested` between its steps is left to stop by itself, with its work saved. Elsewhere the first
+signal raises `Interrupted` where the program stands; committed versions are safe by construction.
 """
 
 from __future__ import annotations

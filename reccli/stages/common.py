@@ -1,7 +1,7 @@
 """What every stage does in the same way: decide whether to run, lock, write, commit, and report.
 
-A stage is a function `stage(workspace, ..., settings, control) -> StageResult`. It computes what determines its output, and
-hands a `build` function to `run_stage`, which skips, plans or commits.
+A stage is a function `stage(workspace, ..., settings, control) -> StageResult`. It computes what determines its
+output, and hands a `build` function to `run_stage`, which skips, plans or commits.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class _Asked:
 def recommend(workspace: Workspace, settings: RecommendSettings, control: Control) -> StageResult:
     """List the best items.
 
-    Users whose history the run cannot use get the popularity list, and the result says how many. Items that the run has no
-    vector for are never listed, and counted too.
+    Users whose history the run cannot use get the popularity list, and the result says how many. Items that the run
+    has no vector for are never listed, and counted too.
 
     Raises:
         MissingArtifactError: No finetune run.
@@ -95,10 +95,7 @@ def _ask(served: Served, settings: RecommendSettings) -> _Asked:
             np.zeros(len(codes)), codes, n_users=1, n_items=prepared.items.height, time_E=order
         )
         return _Asked([HISTORY_USER], histories, served.encode(histories), np.ones(1, np.bool_))
-    if settings.users:
-        codes = _codes(prepared, "user", settings.users)
-    else:
-        codes = np.arange(prepared.users.height)
+    codes = _codes(prepared, "user", settings.users) if settings.users else np.arange(prepared.users.height)
     ids = prepared.users["user_id"].gather(codes).to_list()
     return _Asked(ids, served.histories.rows(codes), served.user_UD[codes], served.reachable_U[codes])
 

@@ -82,9 +82,9 @@ class Served:
             ConfigError: The encoder knows only the users it was trained on.
         """
         if not self.facts.get("serves_new_users"):
+            encoder = self.version.manifest.settings.get("encoder")
             raise ConfigError(
-                f"encoder '{self.version.manifest.settings.get('encoder')}' of run '{self.version.name}' knows only the users "
-                "it was trained on",
+                f"encoder '{encoder}' of run '{self.version.name}' knows only the users it was trained on",
                 hint="train one that reads histories: reccli finetune --encoder history",
             )
         return np.asarray(self.fitted.user_vectors(histories), dtype=np.float32)

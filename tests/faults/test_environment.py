@@ -115,7 +115,8 @@ def test_f17_a_file_size_limit_is_a_storage_error(driver: Driver, tmp_path: Path
     workspace = tmp_path / "ws"
     assert driver.stage("prepare", workspace).returncode == 0
     before = versions(workspace)
-    command = f"trap '' XFSZ; ulimit -f 2; exec {sys.executable} -m reccli prepare {driver.data}/ratings.csv --seed 2 -w {workspace}"
+    inner = f"exec {sys.executable} -m reccli prepare {driver.data}/ratings.csv --seed 2 -w {workspace}"
+    command = f"trap '' XFSZ; ulimit -f 2; {inner}"
     environment = {"PATH": os.environ["PATH"], "HOME": str(driver.home)}
     done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 9, done.stderr
