@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.text_folder import find_model, model_digest, model_label
-from reccli.nn.text_head import ridge_head
+from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
 from reccli.nn.text_source import TextSource
@@ -36,19 +36,19 @@ class Bert(Encoder):
     ::
 
         x_i = m(text_i) - mean of m(text_j) over items j seen in training
-        item_i = x_i + x_i W          user_u = h_u + h_u W
+        item_i = [unit(x_i + x_i W), x_i . p]          user_u = [unit(h_u + h_u W), 1]
         h_u = sum_j w_uj x_j / sum_j w_uj,   w_uj = weight_uj (1 + age_uj)^(-recency)
 
-    with `m` the text model (unit vectors) and `W` the head. `W` starts from a ridge regression of the items' spectral
-    vectors on their text vectors (`reccli.nn.text_head`), or from 0, which is the frozen centred model, whichever ranks
-    left-out items better. In training the row's own positive is left out of `h_u`.
+    with `m` the text model (unit vectors), `W` the head, and `p` what texts tell of popularity. `W` and `p` start from
+    ridge regressions on the interactions (`reccli.nn.text_head`), or from 0, which is the frozen centred model,
+    whichever ranks left-out items better. In training the row's own positive is left out of `h_u`.
 
     Args:
         settings.train: What is trained besides the head; `auto` is LoRA on CUDA (the last 2 layers without peft), and
             the head alone, on cached vectors, on the CPU.
 
     Shapes:
-        users(batch) BD, items(codes) ND, D the model's own width (384 for the offline default).
+        users(batch) BD, items(codes) ND, D one more than the model's own width (385 for the offline default).
 
     Raises:
         MissingExtraError: The offline default is wanted and its wheel is not installed.
@@ -109,7 +109,7 @@ class Bert(Encoder):
         "epochs": 20,
         "batch_size": 1024,
         "patience": 3,
-        "loss.temperature": 0.1,
+        "loss.temperature": 0.07,
     }
 
     own_E: Tensor
@@ -136,12 +136,12 @@ class Bert(Encoder):
         texts = item_texts(data, context)
         self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
         self._histories(data.train)
-        head_DD = torch.zeros(self.table.size, self.table.size)
+        head_DD, tilt_D = torch.zeros(self.table.size, self.table.size), torch.zeros(self.table.size)
         if choice.start == "ridge" and not context.restoring:
             found = ridge_head(self.table.base_ID, data.train, context.numpy_generator)
-            head_DD = found.head_DD
+            head_DD, tilt_D = found.head_DD, found.tilt_D
             context.say(found.story)
-        self.head_DD = nn.Parameter(head_DD)
+        self.head_DD, self.tilt_D = nn.Parameter(head_DD), nn.Parameter(tilt_D)
         if not context.restoring:
             context.say(self._story(folder, context))
 
@@ -201,15 +201,15 @@ class Bert(Encoder):
             self.table.refresh()
         own_B1 = self.own_E[batch.row_B].unsqueeze(1)
         rest_BD = self._sums()[batch.user_B] - own_B1 * self.table.base_ID[batch.item_B]
-        return self._head(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
+        return self._users(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, ND."""
-        return self._head(self.table(item_N))
+        return self._items(self.table(item_N))
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield the head, and the text model at a rate of its own."""
-        yield {"params": [self.head_DD], "lr_scale": 1.0}
+        yield {"params": [self.head_DD, self.tilt_D], "lr_scale": 1.0}
         if self.table.trained:
             scale = self.settings.trunk_scale or TRUNK_SCALE.get(self.mode, TRUNK_SCALE_FULL)
             yield {"params": list(self.table.trunk.values()), "lr_scale": scale}
@@ -218,7 +218,7 @@ class Bert(Encoder):
     def export_items(self) -> Tensor:
         """Return item vectors by the weights as they are, ID on the CPU."""
         self.table.refresh()
-        return self._head(self.table.base_ID).float().cpu()
+        return self._items(self.table.base_ID).float().cpu()
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
@@ -227,15 +227,18 @@ class Bert(Encoder):
         weight_E = self._weights(histories)
         total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
         sum_UD = pool_histories(histories, weight_E, self.table.base_ID)
-        return self._head(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1))).float().cpu()
+        return self._users(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1))).float().cpu()
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
-        return self._head(self.table.encode(texts)).float().cpu()
+        return self._items(self.table.encode(texts)).float().cpu()
 
-    def _head(self, base_ND: Tensor) -> Tensor:
-        return base_ND + base_ND @ self.head_DD
+    def _users(self, mean_BD: Tensor) -> Tensor:
+        return tilted_users(mean_BD + mean_BD @ self.head_DD)
+
+    def _items(self, base_ND: Tensor) -> Tensor:
+        return tilted_items(base_ND + base_ND @ self.head_DD, base_ND @ self.tilt_D)
 
 
 def _mean(sum_BD: Tensor, weight_B1: Tensor) -> Tensor:

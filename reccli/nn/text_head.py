@@ -19,9 +19,10 @@ from reccli.nn.held_out import ndcg
 from reccli.nn.spectral import item_scale, spectrum
 from reccli.nn.text_pooling import interaction_weights, pool_histories
 
-__all__ = ["RidgeHead", "ridge_head"]
+__all__ = ["RidgeHead", "ridge_head", "tilted_items", "tilted_users"]
 
 STRENGTHS = (0.0, 0.25, 0.5, 1.0, 2.0)
+TILTS = (0.0, 0.05, 0.1, 0.2)
 RANK = 64
 RIDGE = 0.03
 LEFT_OUT = 0.2
@@ -35,24 +36,28 @@ class RidgeHead:
 
     Args:
         head_DD: To be added to the identity.
-        strength: Weight of the regression; 0 for the plain vectors.
-        value: NDCG@20 among items that were left out, with this strength.
-        plain: The same without the regression.
+        tilt_D: Gives, by a product with a text vector, what to add to an item's cosine for its popularity.
+        strength: Weight of the regression on the spectrum; 0 for the plain vectors.
+        tilt: Weight of the popularity that is told by the text.
+        value: NDCG@20 among items that were left out, with these weights.
+        plain: The same with the plain vectors.
     """
 
     head_DD: Tensor
+    tilt_D: Tensor
     strength: float
+    tilt: float
     value: float
     plain: float
 
     @property
     def story(self) -> str:
         """One line for people."""
-        if not self.strength:
+        if not self.strength and not self.tilt:
             return "head: starts from the frozen vectors as they are"
         return (
-            f"head: starts from a regression on the spectrum, strength {self.strength:g} "
-            f"(ndcg@20 {self.value:.3f} on items left out, {self.plain:.3f} without)"
+            f"head: starts from regressions on the spectrum ({self.strength:g}) and on popularity ({self.tilt:g}; "
+            f"ndcg@20 {self.value:.3f} on items left out, {self.plain:.3f} without)"
         )
 
 
@@ -65,11 +70,12 @@ def ridge_head(base_ID: Tensor, train: Histories, numpy_generator: Callable[[str
 
     with `X_w` the text vectors of the items seen in training, `V_w` their rows of the right singular vectors of the
     normalised interactions, `d_w` their interactions, `c` what makes both parts equally long, and `g` the strength.
-    `W` is the head, so that `x (I + W)` has the same dot products as the pair `[x, g c x S]`.
+    `W` is the head, so that `x (I + W)` has the same dot products as the pair `[x, g c x S]`. A second regression, on
+    `log(1 + interactions)`, tells how popular an item is likely to be; a share of it (`tilt`) is added to the cosine.
 
-    A fifth of the items seen in training is left out to choose the strength, 0 among the candidates: the spectrum and
-    the regression are made without these, and each strength ranks them for the users who have some of them. With too
-    few items or users for that, the head is 0.
+    A fifth of the items seen in training is left out to choose both strengths, 0 among the candidates: the spectrum and
+    the regressions are made without these, and each candidate ranks them for the users who have some of them. With too
+    few items or users for that, nothing is added.
 
     Args:
         base_ID: Centred text vectors.
@@ -78,29 +84,31 @@ def ridge_head(base_ID: Tensor, train: Histories, numpy_generator: Callable[[str
     """
     count_I = np.bincount(train.item_E, minlength=train.n_items)
     warm = np.flatnonzero(count_I > 0)
-    none = RidgeHead(torch.zeros(base_ID.shape[1], base_ID.shape[1]), 0.0, 0.0, 0.0)
+    size = base_ID.shape[1]
+    none = RidgeHead(torch.zeros(size, size), torch.zeros(size), 0.0, 0.0, 0.0, 0.0)
     if len(warm) < FEWEST:
         return none
     left_J = np.sort(numpy_generator("ridge items").permutation(warm)[: int(LEFT_OUT * len(warm))])
     values = _choose(base_ID, train, left_J, numpy_generator)
-    best = int(np.argmax(values)) if values else 0
-    if STRENGTHS[best] == 0:
-        return none if not values else RidgeHead(none.head_DD, 0.0, values[0], values[0])
-    head_DD = _head(_regression(base_ID, train, numpy_generator("ridge spectrum")), STRENGTHS[best])
-    return RidgeHead(head_DD, STRENGTHS[best], values[best], values[0])
+    if not values:
+        return none
+    strength, tilt = max(values, key=lambda pair: values[pair])
+    regression_DR = _regression(base_ID, train, numpy_generator("ridge spectrum"))
+    tilt_D = tilt * _popularity(base_ID, train)
+    return RidgeHead(_head(regression_DR, strength), tilt_D, strength, tilt, values[strength, tilt], values[0.0, 0.0])
 
 
 def _choose(
     base_ID: Tensor, train: Histories, left_J: npt.NDArray[np.int64], generator: Callable[[str], np.random.Generator]
-) -> list[float]:
-    """Return NDCG@20 among the items left out, for each strength."""
+) -> dict[tuple[float, float], float]:
+    """Return NDCG@20 among the items left out, for each strength and tilt."""
     is_left_E = np.isin(train.item_E, left_J)
     kept, left = _part(train, ~is_left_E), _part(train, is_left_E)
     user_H = np.flatnonzero((kept.length_U > 0) & (left.length_U > 0))
     if len(user_H) > MOST_USERS:
         user_H = np.sort(generator("ridge users").choice(user_H, MOST_USERS, replace=False))
     if not len(user_H) or not len(kept):
-        return []
+        return {}
     regression_DR = _regression(base_ID, kept, generator("ridge spectrum"))
     renumbered = np.zeros(train.n_items, np.int64)
     renumbered[left_J] = np.arange(len(left_J))
@@ -109,13 +117,43 @@ def _choose(
     nothing = Histories.from_arrays([], [], n_users=len(user_H), n_items=len(left_J))
     history = kept.rows(user_H)
     user_HD = pool_histories(history, interaction_weights(history), base_ID)
-    values = []
+    item_JD, popular_D = base_ID[left_J], _popularity(base_ID, kept)
+    values = {}
     for strength in STRENGTHS:
         head_DD = _head(regression_DR, strength)
-        user, item = user_HD + user_HD @ head_DD, base_ID[left_J] + base_ID[left_J] @ head_DD
-        item = functional.normalize(item, dim=1)
-        values += ndcg(user.numpy(), item.numpy(), [item.shape[1]], nothing, wanted, k=20)
+        user = tilted_users(user_HD + user_HD @ head_DD).numpy()
+        for tilt in TILTS:
+            item = tilted_items(item_JD + item_JD @ head_DD, tilt * (item_JD @ popular_D)).numpy()
+            (values[strength, tilt],) = ndcg(user, item, [item.shape[1]], nothing, wanted, k=20)
     return values
+
+
+def tilted_users(user_BD: Tensor) -> Tensor:
+    """Return unit vectors with a 1 behind them, which meets an item's tilt: BD -> B(D+1); a zero stays a zero."""
+    there_B1 = (user_BD.detach().square().sum(1, keepdim=True) > 0).to(user_BD.dtype)
+    return torch.cat([functional.normalize(user_BD, dim=1), there_B1], dim=1)
+
+
+def tilted_items(item_ND: Tensor, tilt_N: Tensor) -> Tensor:
+    """Return unit vectors with their tilt behind them: ND -> N(D+1)."""
+    return torch.cat([functional.normalize(item_ND, dim=1), tilt_N.unsqueeze(1)], dim=1)
+
+
+def _popularity(base_ID: Tensor, train: Histories) -> Tensor:
+    """Return the regression from text vectors to log(1 + interactions), D, scaled to a spread of 1 over items."""
+    count_I = torch.from_numpy(np.bincount(train.item_E, minlength=train.n_items))
+    text_WD = base_ID[count_I > 0].double()
+    target_W = count_I[count_I > 0].double().log1p()
+    slope_D = _ridge(text_WD, (target_W - target_W.mean()).unsqueeze(1))[:, 0]
+    popular_D: Tensor = (slope_D / (text_WD @ slope_D).std().clamp_min(1e-12)).float()
+    return popular_D
+
+
+def _ridge(text_WD: Tensor, target_WR: Tensor) -> Tensor:
+    gram_DD = text_WD.T @ text_WD
+    ridge = RIDGE * float(gram_DD.diagonal().mean())
+    found_DR: Tensor = torch.linalg.solve(gram_DD + ridge * torch.eye(len(gram_DD)).double(), text_WD.T @ target_WR)
+    return found_DR
 
 
 def _regression(base_ID: Tensor, train: Histories, generator: np.random.Generator) -> Tensor:
@@ -124,9 +162,7 @@ def _regression(base_ID: Tensor, train: Histories, generator: np.random.Generato
     warm = torch.from_numpy(found.degree_I > 0)
     target_WR = torch.from_numpy(found.item_IR * item_scale(found.degree_I, 0.5)[:, None])[warm].double()
     text_WD = base_ID[warm].double()
-    gram_DD = text_WD.T @ text_WD
-    ridge = RIDGE * float(gram_DD.diagonal().mean())
-    regression_DR = torch.linalg.solve(gram_DD + ridge * torch.eye(len(gram_DD)).double(), text_WD.T @ target_WR)
+    regression_DR = _ridge(text_WD, target_WR)
     length = text_WD.norm(dim=1).mean() / (text_WD @ regression_DR).norm(dim=1).mean().clamp_min(1e-12)
     scaled_DR: Tensor = (regression_DR * length).float()
     return scaled_DR

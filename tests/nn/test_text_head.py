@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reccli.api import Context, Histories
-from reccli.nn.text_head import _head, _regression, ridge_head
+from reccli.nn.text_head import _head, _popularity, _regression, ridge_head, tilted_items, tilted_users
 
 torch.set_num_threads(1)
 
@@ -55,9 +55,10 @@ def test_it_helps_where_texts_tell_and_steps_back_where_they_do_not() -> None:
     helped = ridge_head(*world(informative=True), Context(seed=1).numpy_generator)
     assert helped.strength > 0
     assert helped.value > helped.plain + 0.1
-    assert "regression on the spectrum" in helped.story
     loud = torch.eye(12)[0] @ helped.head_DD[0]
     assert float(helped.head_DD[11, 11]) > float(loud)
+    assert "regressions" in helped.story
+    assert helped.tilt_D.shape == (12,)
     useless = ridge_head(*world(informative=False), Context(seed=1).numpy_generator)
     assert useless.value < useless.plain + 0.05
 
@@ -67,6 +68,7 @@ def test_too_little_to_choose_by_is_the_identity(items: int) -> None:
     train = Histories.from_arrays(np.zeros(items), np.arange(items), n_users=2, n_items=20)
     found = ridge_head(torch.randn(20, 4), train, Context().numpy_generator)
     assert torch.equal(found.head_DD, torch.zeros(4, 4))
+    assert torch.equal(found.tilt_D, torch.zeros(4))
     assert found.story == "head: starts from the frozen vectors as they are"
 
 
@@ -74,3 +76,20 @@ def test_the_seed_decides() -> None:
     base_ID, train = world(informative=True)
     one, two = (ridge_head(base_ID, train, Context(seed=3).numpy_generator).head_DD for _ in range(2))
     assert torch.equal(one, two)
+
+
+def test_the_tilt_is_what_texts_tell_of_popularity() -> None:
+    rng = np.random.default_rng(0)
+    base_ID = rng.standard_normal((300, 6)).astype(np.float32)
+    base_ID -= base_ID.mean(0)
+    expected_I = np.exp(1.5 + 0.5 * base_ID[:, 2])
+    item = np.repeat(np.arange(300), rng.poisson(expected_I))
+    train = Histories.from_arrays(rng.integers(0, 40, len(item)), item, n_users=40, n_items=300)
+    slope_D = _popularity(torch.from_numpy(base_ID), train)
+    assert int(slope_D.abs().argmax()) == 2
+    assert slope_D[2] > 0
+    user, tilt = torch.randn(2, 6), torch.tensor([0.3, -0.1])
+    item_ND = torch.randn(2, 6)
+    score = tilted_users(user) @ tilted_items(item_ND, tilt).T
+    torch.testing.assert_close(score, torch.nn.functional.cosine_similarity(user[:, None], item_ND[None], -1) + tilt)
+    assert tilted_users(torch.zeros(1, 6)).abs().max() == 0
