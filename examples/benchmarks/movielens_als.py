@@ -116,9 +116,8 @@ def main() -> None:
     for kind, differences in pooled.items():
         difference = np.concatenate(differences)
         low, high = interval(difference)
-        print(
-            f"{kind}: reccli - ALS, test NDCG@10: {difference.mean():+.4f} [{low:+.4f} {high:+.4f}], {len(difference)} users"
-        )
+        ends = f"[{low:+.4f} {high:+.4f}]"
+        print(f"{kind}: reccli - ALS, test NDCG@10: {difference.mean():+.4f} {ends}, {len(difference)} users")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Ge
     Columns beyond `size` are dropped. Missing columns, and rows without a vector (all zeros), get small draws: a zero
     has no direction and would never leave the spot under a cosine.
     """
-    given_RD = torch.from_numpy(np.ascontiguousarray(vector_RD[:, :size]))
+    given_RD = torch.from_numpy(np.array(vector_RD[:, :size], dtype=np.float32))
     noise_RD = torch.randn(len(given_RD), size, generator=generator) * (0.1 * std)
     known_R = given_RD.square().sum(1) > 0
     scale = given_RD[known_R].square().mean().sqrt() if bool(known_R.any()) else torch.ones(())
