@@ -174,7 +174,7 @@ def _toml_value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return tomllib.loads(f"v = {value}")["v"]
+        return tomllib.loads(f"v = {value}")["v"]  # numbers, true and false, lists, quoted texts
     except tomllib.TOMLDecodeError:
         return value
 
@@ -184,10 +184,8 @@ def _config_file(config: Path | None, workspace: Path | None) -> Path | None:
         if not config.is_file():
             raise ConfigError(f"--config {config}: no such file")
         return config
-    for path in (Path("reccli.toml"), *(() if workspace is None else (workspace / "reccli.toml",))):
-        if path.is_file():
-            return path
-    return None
+    places = [Path("reccli.toml"), *([workspace / "reccli.toml"] if workspace is not None else [])]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _table(path: Path, stage: str) -> dict[str, Any]:
