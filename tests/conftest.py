@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Examples are told apart by what they show, not by how busy the machine is; every run draws the same ones.
+settings.register_profile("reccli", deadline=None, derandomize=True)
+settings.load_profile("reccli")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
