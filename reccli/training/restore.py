@@ -74,9 +74,7 @@ def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -
     settings, facts = manifest.settings, manifest.facts
     run_task = str(facts.get("task", "ranking"))
     features, folder = _features(version)
-    data = component_data(
-        prepared, run_task, parts=tuple(facts["parts"]), features=features
-    )
+    data = component_data(prepared, run_task, parts=tuple(facts["parts"]), features=features)
     context = Context(
         seed=int(settings.get("seed", 42)),
         device=device,

@@ -60,7 +60,7 @@ class Validator:
         name: Metric as asked for, `ndcg@10`.
         task: `ranking`, `rating` or `ctr`.
         train: Histories that users are known by; their items are left out of lists.
-        held: The validation part.
+        held: The validation part; items that are all new to `train` are ranked among themselves.
         generator: Draws the users to validate on where there are more than 5,000.
         device: Where lists are searched.
         value_range: Lowest and highest rating, that predictions are cut to.
@@ -81,6 +81,11 @@ class Validator:
         if self.sampled:
             user_V = np.sort(self.generator.choice(user_V, MOST_USERS, replace=False))
         self.user_V = user_V
+        # Where all held-out items are new (a cold-item split) they are ranked among themselves: among all items, the
+        # warm ones would drown what a cold item's vector is worth, and training would be chosen for its warm items.
+        held_I = np.bincount(self.held.item_E, minlength=self.held.n_items) > 0
+        known_I = np.bincount(self.train.item_E, minlength=self.held.n_items) > 0
+        self.only_I = held_I if held_I.any() and not (held_I & known_I).any() else None
 
     def __call__(self, model: ScoringModel) -> dict[str, float]:
         """Return the metric by name; empty where there is nothing to validate on."""
@@ -104,6 +109,8 @@ class Validator:
 
         k = int(self.k or 1)
         allowed_I = None if model.warm_I is None else model.warm_I.numpy()
+        if self.only_I is not None:
+            allowed_I = self.only_I if allowed_I is None else self.only_I & allowed_I
         seen = self.train.rows(self.user_V)
         item_VK, _ = top_k(user_VS, item_IS, k=k, seen=seen, allowed_I=allowed_I, device=self.device)
         scores = evaluate_ranking(item_VK, distinct(self.held.rows(self.user_V)), {self.name: self.metric}, (k,))
