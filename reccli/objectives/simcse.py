@@ -23,6 +23,7 @@ from reccli.nn.text_tower import check_mode
 __all__ = ["SimCSE", "two_view_loss"]
 
 MOST_HELD = 1000
+MOST_ON_CPU = 5000
 
 
 class SimCSE(Objective):
@@ -71,6 +72,8 @@ class SimCSE(Objective):
         """What is trained: `lora`, `last-N` layers, `all`, or `auto` (all on CUDA, the last 2 layers on the CPU)."""
         temperature: float = Field(default=0.05, gt=0)
         """What cosines are divided by: 0.03 to 0.1."""
+        most: int | None = Field(default=None, ge=0)
+        """Most texts that are trained on, drawn at random; 0 for all. Without a number 5,000 on the CPU, all on CUDA."""
         pooling: Literal["mean", "cls"] = "mean"
         """How tokens become a text's vector."""
         max_length: int = Field(default=64, ge=4, le=8192)
@@ -100,7 +103,7 @@ class SimCSE(Objective):
             raise DataError("simcse needs at least two distinct item texts", hint="reccli prepare RATINGS --items FILE")
         order_T = context.numpy_generator("simcse held out").permutation(len(self.texts))
         held = min(MOST_HELD, len(self.texts) // 20)
-        self.held_T, self.kept_T = np.sort(order_T[:held]), np.sort(order_T[held:])
+        self.held_T, self.kept_T = np.sort(order_T[:held]), np.sort(order_T[held:][: self._most(context)])
         self.held_seed = context.derived_seed("simcse held-out views")
         tower = self.source.tower
         self.tokens = tower.tokenise(self.texts)
@@ -108,7 +111,7 @@ class SimCSE(Objective):
         some, everything = tower.counts()
         context.say(
             f"simcse: {model_label(self.source.folder)}, {tower.mode} trained ({some / 1e6:.1f} M of "
-            f"{everything / 1e6:.1f} M weights) on {len(self.kept_T):,} texts, {held:,} kept out"
+            f"{everything / 1e6:.1f} M weights) on {len(self.kept_T):,} of {len(self.texts):,} texts, {held:,} kept out"
         )
 
     def determinants(self, context: Context) -> dict[str, str]:
@@ -116,7 +119,14 @@ class SimCSE(Objective):
         return {
             "text model": model_digest(find_model(self.settings.path, online=context.online)),
             "train": self._mode(context),
+            "most": str(self._most(context)),
         }
+
+    def _most(self, context: Context) -> int | None:
+        most = self.settings.most
+        if most is None:
+            return None if context.device.startswith("cuda") else MOST_ON_CPU
+        return most or None
 
     def _mode(self, context: Context) -> str:
         if self.settings.train == "auto":

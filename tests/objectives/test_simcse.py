@@ -135,6 +135,15 @@ def test_the_saved_model_gives_the_features_and_is_known_to_the_cache(
     torch.testing.assert_close(encoder.table.base_ID + encoder.table.mean_D, torch.from_numpy(features))
 
 
+def test_more_texts_than_wanted_are_drawn_from(folder: Path) -> None:
+    objective = SimCSE(SimCSE.Settings(path=str(folder), most=7))
+    objective.setup(many_texts(), Context(seed=1))
+    assert objective.n_rows == len(set(objective.kept_T.tolist())) == 7
+    assert not set(objective.held_T.tolist()) & set(objective.kept_T.tolist())
+    assert [SimCSE()._most(Context(device=device)) for device in ("cpu", "cuda:0")] == [5000, None]
+    assert SimCSE(SimCSE.Settings(most=0))._most(Context()) is None
+
+
 def test_one_text_alone_is_refused(folder: Path) -> None:
     data = replace(many_texts(), item_text_I=["same"] * 60)
     with pytest.raises(DataError, match="two distinct"):
