@@ -73,7 +73,7 @@ class SimCSE(Objective):
         temperature: float = Field(default=0.05, gt=0)
         """What cosines are divided by: 0.03 to 0.1."""
         most: int | None = Field(default=None, ge=0)
-        """Most texts that are trained on, drawn at random; 0 for all. Without a number 5,000 on the CPU, all on CUDA."""
+        """Most texts that are trained on, drawn at random; 0 for all. Without it 5,000 on the CPU, all on CUDA."""
         pooling: Literal["mean", "cls"] = "mean"
         """How tokens become a text's vector."""
         max_length: int = Field(default=64, ge=4, le=8192)
