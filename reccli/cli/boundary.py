@@ -46,9 +46,13 @@ def guarded(run: Callable[[], int], argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         talk("error: stopped by Ctrl-C; nothing is lost")
         return 130
+    except SystemExit as stop:
+        # Typer makes an exit code of 1 of a closed pipe.
+        cause = stop.__context__
+        if isinstance(cause, OSError) and cause.errno == errno.EPIPE:
+            return _closed_pipe()
+        raise
     except BaseException as error:
-        if isinstance(error, SystemExit | GeneratorExit):
-            raise
         known = _known(error)
         return _report(known or _bug(error, argv), argv, error)
 
