@@ -41,6 +41,6 @@ reccli prepare "$place/ml-100k" --split random
 reccli pretrain
 reccli finetune
 reccli finetune --encoder bert --loss infonce --epochs 3
-reccli evaluate --compare history-infonce bert-infonce
-reccli recommend --run history-infonce --user 42 --user 196 -k 5 --explain
+reccli evaluate --compare history-softmax bert-infonce
+reccli recommend --run history-softmax --user 42 --user 196 -k 5 --explain
 reccli recommend --run bert-infonce --history 50,181,172 -k 5
