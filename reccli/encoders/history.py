@@ -107,7 +107,13 @@ class History(Encoder):
         "loss.temperature": 0.1,
         "loss.log_q": True,
         "small": {"loss": "softmax"},
-        "time": {"loss": "infonce", "batch_size": 1024, "learning_rate": 0.003},
+        "time": {
+            "loss": "infonce",
+            "sampler": "uniform",
+            "sampler.count": 2048,
+            "batch_size": 1024,
+            "learning_rate": 0.003,
+        },
     }
 
     offset_U1: Tensor

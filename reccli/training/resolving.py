@@ -88,7 +88,7 @@ def resolve(
     preferred = _preferred(encoder, circumstances)
     loss_name, task = _loss(settings, str(preferred.get("loss", encoder.default_loss)), data_task, provides)
     preferred |= encoder.defaults.get(task, {})
-    sampler = _sampler(settings, encoder, loss_name, task)
+    sampler = _sampler(settings, str(preferred.get("sampler", encoder.default_sampler)), loss_name, task)
     chosen: dict[str, Any] = {"loss": loss_name, "sampler": sampler}
     for name, general in GENERAL.items():
         chosen[name] = preferred.get(name, general)
@@ -146,7 +146,7 @@ def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: 
     return name, task
 
 
-def _sampler(settings: FinetuneSettings, encoder: type[Any], loss_name: str, task: str) -> str | None:
+def _sampler(settings: FinetuneSettings, preferred: str, loss_name: str, task: str) -> str | None:
     """Return the sampler, or None where the loss uses none."""
     loss = registry.load("loss", loss_name)
     if "negatives" not in loss.needs_for(task):
@@ -161,7 +161,6 @@ def _sampler(settings: FinetuneSettings, encoder: type[Any], loss_name: str, tas
             )
         return None
     if settings.sampler is None:
-        preferred = str(encoder.default_sampler)
         return preferred if loss.in_batch or preferred != "in-batch" else "uniform"
     registry.load("sampler", settings.sampler)
     if settings.sampler == "in-batch" and not loss.in_batch:

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reccli.settings import FinetuneSettings
+from reccli.training.resolving import SMALL, Recipe, resolve
+
+ALL = frozenset({"history", "graph"})
+
+
+def recipe(*, provides: frozenset[str] = ALL, task: str = "ranking", n_items: int = 100, **values: Any) -> Recipe:
+    return resolve(FinetuneSettings(**values), task, provides, n_items=n_items)
+
+
+def test_the_catalogue_and_the_order_decide_the_loss() -> None:
+    small, large = recipe(), recipe(n_items=SMALL + 1)
+    assert (small.settings.loss, small.settings.sampler) == ("softmax", None)
+    assert (large.settings.loss, large.settings.sampler) == ("infonce", "in-batch")
+    ordered = recipe(provides=ALL | {"time"})
+    assert (ordered.settings.loss, ordered.settings.sampler) == ("infonce", "uniform")
+    assert ordered.settings.sampler_settings == {"count": 2048}
+
+
+@pytest.mark.parametrize(("task", "loss", "metric"), [("rating", "mse", "rmse"), ("ctr", "bce", "log-loss")])
+def test_values_have_their_own_loss_and_metric(task: str, loss: str, metric: str) -> None:
+    provides = ALL | {"ratings" if task == "rating" else "labels"}
+    found = recipe(encoder="mf", task=task, provides=provides)
+    assert (found.settings.loss, found.settings.metric, found.task) == (loss, metric, task)
+    ranked = recipe(encoder="mf", task=task, provides=provides, loss="bpr")
+    assert (ranked.settings.metric, ranked.task) == ("ndcg@10", "ranking")
+
+
+def test_what_is_given_wins_and_is_no_default() -> None:
+    found = recipe(encoder="mf", loss="infonce", epochs=3, loss_settings={"temperature": 0.7})
+    assert found.settings.epochs == 3
+    assert found.settings.loss_settings["temperature"] == 0.7
+    assert not {"epochs", "loss", "loss.temperature"} & set(found.chosen)
+    assert found.chosen["similarity"] == "cosine"
+
+
+def test_a_preferred_temperature_is_for_the_preferred_similarity() -> None:
+    assert "temperature" in recipe(encoder="mf", loss="bpr").settings.loss_settings
+    assert "temperature" not in recipe(encoder="mf", loss="bpr", similarity="dot").settings.loss_settings
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "history-softmax"),
+        ({"encoder": "mf", "loss": "bpr"}, "mf-bpr"),
+        ({"encoder": "spectral"}, "spectral"),
+        ({"encoder": "reccli:mf", "loss": "bpr", "refit": True}, "mf-bpr-refit"),
+        ({"name": "mine", "refit": True}, "mine-refit"),
+    ],
+)
+def test_run_names(values: dict[str, Any], name: str) -> None:
+    assert recipe(**values).run_name == name
