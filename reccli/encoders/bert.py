@@ -67,7 +67,8 @@ class Bert(Encoder):
         (a light head on text vectors). Hu et al.: LoRA, ICLR 2022, https://arxiv.org/abs/2106.09685.
 
     Pairs well with:
-        `infonce` with `in-batch` negatives, and similarity `cosine`.
+        `infonce` with `uniform` negatives, and similarity `cosine`. With `in-batch` negatives give the loss `log_q`:
+        they are popular items, and pushing these away unlearns what the text tells of popularity.
 
     Example:
         >>> Bert.Settings(train="last-2").train
@@ -102,7 +103,7 @@ class Bert(Encoder):
     serves_new_users: ClassVar[bool] = True
     serves_new_items: ClassVar[bool] = True
     default_loss: ClassVar[str] = "infonce"
-    default_sampler: ClassVar[str] = "in-batch"
+    default_sampler: ClassVar[str] = "uniform"
     defaults: ClassVar[dict[str, Any]] = {
         "similarity": "cosine",
         "learning_rate": 3e-4,
