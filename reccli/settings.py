@@ -158,6 +158,9 @@ class FinetuneSettings(StageSettings):
     """Most passes over the training rows."""
     batch_size: int | None = Field(default=None, ge=1)
     """Rows of a step."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Rows or texts encoded at a time, so that memory does not grow with the batch (cached gradients); all at once
+    without one."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate."""
     optimizer: Literal["adam", "adamw", "sgd", "adafactor"] | None = None

@@ -42,6 +42,12 @@ class Encoder(Component, nn.Module):
     one_vector_per_user: bool = False
     """True: the rows of a user in a training batch have one user vector, so that losses need its scores only once. An
     instance may set it."""
+    cuts_passes: ClassVar[bool] = False
+    """True: `items` itself works in passes of `micro_batch` that keep no activations (texts by length, say); where it
+    does not, the loop cuts the codes that it asks for."""
+    micro_batch: int | None = None
+    """Rows or texts of a pass whose activations are not kept but computed again in the backward pass; the loop sets
+    it, None keeps all."""
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {}

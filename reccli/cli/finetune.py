@@ -25,6 +25,7 @@ FLAGS = [
     Flag("encoder_path", metavar="FOLDER"),
     Flag("epochs"),
     Flag("batch_size"),
+    Flag("micro_batch"),
     Flag("learning_rate"),
     Flag("optimizer"),
     Flag("schedule"),

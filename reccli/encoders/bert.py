@@ -23,6 +23,7 @@ from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histo
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_tower import check_mode, has_peft
+from reccli.nn.text_usage import usage_of
 
 __all__ = ["Bert"]
 
@@ -82,8 +83,12 @@ class Bert(Encoder):
         """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
         train: str = Field(default="auto", pattern=r"^(auto|head|lora|all|last-[1-9]\d{0,2})$")
         """What is trained: `head`, `lora`, `last-N` layers, `all`, or `auto`."""
-        pooling: Literal["mean", "cls"] = "mean"
-        """How tokens become a text's vector."""
+        pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+        """How tokens become a text's vector; `auto` is what the model's folder says, else `last` for decoders, `mean`."""
+        prefix: str | None = None
+        """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
+        user_prefix: str | None = None
+        """What stands before a user's text, as `query: ` for E5 or the instruction of BGE."""
         max_length: int = Field(default=64, ge=4, le=8192)
         """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
         text_batch: int = Field(default=128, ge=1)
@@ -102,6 +107,7 @@ class Bert(Encoder):
     needs: ClassVar[frozenset[str]] = frozenset({"history"})  # a text too, but without any, ids and attributes serve
     serves_new_users: ClassVar[bool] = True
     serves_new_items: ClassVar[bool] = True
+    cuts_passes: ClassVar[bool] = True
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "uniform"
     defaults: ClassVar[dict[str, Any]] = {
@@ -121,10 +127,13 @@ class Bert(Encoder):
         choice = self.settings
         folder = find_model(choice.path, pretrained=context.pretrained, online=context.online)
         self.mode = self._mode(context)
+        self.usage = usage_of(
+            folder, pooling=choice.pooling, prefix=choice.prefix, user_prefix=choice.user_prefix
+        )
         self.source = TextSource(
             folder,
             mode=self.mode,
-            pooling=choice.pooling,
+            pooling=self.usage.pooling,
             max_length=choice.max_length,
             batch=choice.text_batch,
             seed=context.derived_seed("bert.adapters"),
@@ -134,7 +143,7 @@ class Bert(Encoder):
         )
         self.n_items = data.n_items
         warm_I = torch.from_numpy(data.item_count_I() > 0)
-        texts = item_texts(data, context)
+        texts = self.usage.items(item_texts(data, context))
         self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
         self._histories(data.train)
         head_DD, tilt_D = torch.zeros(self.table.size, self.table.size), torch.zeros(self.table.size)
@@ -144,12 +153,13 @@ class Bert(Encoder):
             context.say(found.story)
         self.head_DD, self.tilt_D = nn.Parameter(head_DD), nn.Parameter(tilt_D)
         if not context.restoring:
-            context.say(self._story(folder, context))
+            context.say("; ".join([self._story(folder, context), *self.usage.notes]))
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder: another content under the same path is another run."""
         folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        return {"text model": model_digest(folder), "train": self._mode(context)}
+        pooling = usage_of(folder, pooling=self.settings.pooling).pooling
+        return {"text model": model_digest(folder), "train": self._mode(context), "pooling": pooling}
 
     def _mode(self, context: Context) -> str:
         train = self.settings.train
@@ -206,7 +216,7 @@ class Bert(Encoder):
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, ND."""
-        return self._items(self.table(item_N))
+        return self._items(self.table(item_N, micro_batch=self.micro_batch))
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield the head, and the text model at a rate of its own."""
@@ -233,7 +243,7 @@ class Bert(Encoder):
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
-        return self._items(self.table.encode(texts)).float().cpu()
+        return self._items(self.table.encode(self.usage.items(texts))).float().cpu()
 
     def _users(self, mean_BD: Tensor) -> Tensor:
         return tilted_users(mean_BD + mean_BD @ self.head_DD)

@@ -21,10 +21,15 @@ Float32 = npt.NDArray[np.float32]
 def pool_tokens(state_BLD: Tensor, mask_BL: Tensor, how: str) -> Tensor:
     """Return one unit vector per text, BD: the mean of its tokens' states (`mean`) or its first one (`cls`)."""
     if how == "cls":
-        return functional.normalize(state_BLD[:, 0].float(), dim=-1)
+        return functional.normalize(_wide(state_BLD[:, 0]), dim=-1)
     weight_BL1 = mask_BL.unsqueeze(-1).to(state_BLD.dtype)
-    sum_BD = (state_BLD * weight_BL1).float().sum(1)
-    return functional.normalize(sum_BD / weight_BL1.float().sum(1).clamp_min(1.0), dim=-1)
+    sum_BD = _wide(state_BLD * weight_BL1).sum(1)
+    return functional.normalize(sum_BD / _wide(weight_BL1).sum(1).clamp_min(1.0), dim=-1)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Return half precision as float32, and what is wider as it is."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def interaction_weights(histories: Histories, *, recency: float = 0.0, longest: int = 0) -> Float32:

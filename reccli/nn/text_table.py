@@ -106,8 +106,13 @@ class TextTable(nn.Module):
         self.stale.fill_(False)
         return True
 
-    def forward(self, item_N: Tensor) -> Tensor:
-        """Return centred vectors of items, ND; in training of the text model with gradients that reach it."""
+    def forward(self, item_N: Tensor, *, micro_batch: int | None = None) -> Tensor:
+        """Return centred vectors of items, ND; in training of the text model with gradients that reach it.
+
+        Args:
+            item_N: Item codes.
+            micro_batch: Texts of a pass that keeps no activations, see `TextTower.encode`.
+        """
         if not (self.training and self.trained):
             self.refresh()
             return self.base_ID[item_N]
@@ -115,7 +120,7 @@ class TextTable(nn.Module):
         tower = self.source.tower
         if self.tokens is None:
             self.tokens = tower.tokenise(self.texts)
-        vector_MD = tower.encode(self.tokens, text_M.cpu().numpy())
+        vector_MD = tower.encode(self.tokens, text_M.cpu().numpy(), micro_batch=micro_batch)
         return vector_MD[place_N] - self.mean_D
 
     @torch.no_grad()

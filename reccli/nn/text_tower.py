@@ -125,12 +125,21 @@ class TextTower(nn.Module):
         state_BLD = self.model(input_ids=code_BL, attention_mask=mask_BL.long()).last_hidden_state
         return pool_tokens(state_BLD, mask_BL, self.pooling)
 
-    def encode(self, tokens: Tokens, text_N: Int64) -> Tensor:
-        """Return unit vectors of some texts, ND, in batches of similar length; with gradients where they are on."""
+    def encode(self, tokens: Tokens, text_N: Int64, *, micro_batch: int | None = None) -> Tensor:
+        """Return unit vectors of some texts, ND, in batches of similar length; with gradients where they are on.
+
+        Args:
+            tokens: All texts.
+            text_N: Which of them.
+            micro_batch: With gradients, texts of a pass whose activations are not kept but computed again in the
+                backward pass (cached gradients, Gao et al. 2021, https://arxiv.org/abs/2101.06983); without a number
+                this is done where there are very many texts (a loss over the catalogue).
+        """
         parts, positions = [], []
-        # Many texts with gradients (a loss over the catalogue) are run again in the backward pass instead of kept.
-        lean = torch.is_grad_enabled() and len(text_N) > MANY_BATCHES * self.batch
-        for position_B in tokens.batches(text_N, self.batch):
+        most = MANY_BATCHES * self.batch if micro_batch is None else micro_batch
+        lean = torch.is_grad_enabled() and len(text_N) > most
+        size = min(self.batch, micro_batch) if lean and micro_batch is not None else self.batch
+        for position_B in tokens.batches(text_N, size):
             inputs = tokens.padded(text_N[position_B], self.device)
             parts.append(checkpoint(self, *inputs, use_reentrant=False) if lean else self(*inputs))
             positions.append(torch.from_numpy(position_B))

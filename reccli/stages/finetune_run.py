@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from reccli.api import TrainingData
+    from reccli.training.mechanics import Mechanics
     from reccli.training.model import ScoringModel
     from reccli.training.resolving import Recipe
     from reccli.training.task import Outcome, Plan
@@ -86,11 +87,18 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)
     loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
-    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data).to(job.device)
+    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, _mechanics(settings))
+    model = model.to(job.device)
     outcome = _train(job, model, data, context, manifest)
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
+
+
+def _mechanics(settings: FinetuneSettings) -> Mechanics:
+    from reccli.training.mechanics import Mechanics
+
+    return Mechanics(micro_batch=settings.micro_batch)
 
 
 def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, manifest: Manifest) -> Outcome:

@@ -21,6 +21,8 @@ from reccli.api.similarity import Similarity
 from reccli.nn.known import KnownPositives
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
+from reccli.training.mechanics import PLAIN, Mechanics
+from reccli.training.passes import cut_rows, in_passes, pick_rows
 from reccli.training.values import Values
 
 __all__ = ["ScoringModel"]
@@ -37,10 +39,20 @@ class ScoringModel(nn.Module):
         loss: The criterion, or None for a closed form.
         similarity: How users and items are compared.
         data: Training data; its task says whether values are predicted.
+        mechanics: How a batch becomes a loss.
     """
 
-    def __init__(self, encoder: Encoder, loss: Loss | None, similarity: Similarity, data: TrainingData) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        loss: Loss | None,
+        similarity: Similarity,
+        data: TrainingData,
+        mechanics: Mechanics = PLAIN,
+    ) -> None:
         super().__init__()
+        self.mechanics = mechanics
+        encoder.micro_batch = mechanics.micro_batch
         self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
         self.needs: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
         predicts = data.task in ("rating", "ctr")
@@ -108,7 +120,7 @@ class ScoringModel(nn.Module):
     def _inputs(self, batch: Batch) -> LossInputs:
         shared = batch.negatives.own_BN is None
         groups = self._groups(batch) if shared else None
-        user_BD = self.encoder.users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
+        user_BD = self._users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
         positive_BD, parts = self._items(batch)
         if groups is not None:
             parts["groups"] = replace(groups, known_GN=self._known_to_groups(batch, groups.place_B))
@@ -133,7 +145,18 @@ class ScoringModel(nn.Module):
         if not self.encoder.one_vector_per_user or self.loss is None or not type(self.loss).uses_groups:
             return None
         _, place_B = torch.unique(batch.user_B, return_inverse=True)
-        return UserGroups(self.encoder.users(_one_row_each(batch, place_B)), place_B)
+        return UserGroups(self._users(_one_row_each(batch, place_B)), place_B)
+
+    def _users(self, batch: Batch) -> Tensor:
+        """Encode the users of rows, in passes where there is a size for them."""
+        pieces = cut_rows(batch, self.mechanics.micro_batch, whole_users=type(self.encoder).grouped)
+        return in_passes(self.encoder.users, pieces, self.encoder)
+
+    def _encoded(self, code_X: Tensor) -> Tensor:
+        """Encode items, in passes where there is a size for them."""
+        size = None if type(self.encoder).cuts_passes else self.mechanics.micro_batch
+        pieces = [code_X] if size is None else torch.split(code_X, size)
+        return in_passes(self.encoder.items, pieces, self.encoder)
 
     def _items(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         """Encode each distinct item of the step once; return positives, and negatives or the table."""
@@ -144,10 +167,10 @@ class ScoringModel(nn.Module):
         drawn = negatives.shared_N if negatives.shared_N is not None else negatives.own_BN
         if drawn is None or negatives.in_batch:
             code_X, place = torch.unique(batch.item_B, return_inverse=True)
-            positive_BD = look_up(self.encoder.items(code_X), place)
+            positive_BD = look_up(self._encoded(code_X), place)
             return positive_BD, {} if drawn is None else {"negative_ND": positive_BD}
         code_X, place = torch.unique(torch.cat([batch.item_B, drawn.reshape(-1)]), return_inverse=True)
-        item_XD = self.encoder.items(code_X)
+        item_XD = self._encoded(code_X)
         name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
         return look_up(item_XD, place[:rows]), {name: look_up(item_XD, place[rows:].reshape(drawn.shape))}
 
@@ -186,11 +209,4 @@ def _one_row_each(batch: Batch, place_B: Tensor) -> Batch:
     """Return one row of each distinct user, in the order of their places."""
     row_G = torch.zeros(int(place_B.max()) + 1, dtype=torch.int64, device=place_B.device)
     row_G[place_B] = torch.arange(len(place_B), device=place_B.device)
-    return Batch(
-        batch.row_B[row_G],
-        batch.user_B[row_G],
-        batch.item_B[row_G],
-        batch.value_B[row_G],
-        batch.weight_B[row_G],
-        batch.negatives,
-    )
+    return pick_rows(batch, row_G)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["load_random", "random_state", "seeded"]
+__all__ = ["generator_states", "load_generators", "load_random", "random_state", "seeded"]
 
 
 @contextlib.contextmanager
@@ -54,6 +54,23 @@ def load_random(
             generator.set_state(tensors[name])
         elif isinstance(generator, np.random.Generator) and name in plain:
             generator.bit_generator.state = plain[name]
+
+
+def generator_states(module: nn.Module) -> dict[str, Any]:
+    """Return the states of the generators that a module's parts hold as attributes, by place."""
+    return {
+        name: generator.get_state() if isinstance(generator, torch.Generator) else generator.bit_generator.state
+        for name, generator in _held(module, {}).items()
+    }
+
+
+def load_generators(module: nn.Module, states: Mapping[str, Any]) -> None:
+    """Put the generators that a module's parts hold into saved states."""
+    for name, generator in _held(module, {}).items():
+        if isinstance(generator, torch.Generator):
+            generator.set_state(states[name])
+        else:
+            generator.bit_generator.state = states[name]
 
 
 def _held(
