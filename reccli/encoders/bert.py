@@ -84,7 +84,7 @@ class Bert(Encoder):
         train: str = Field(default="auto", pattern=r"^(auto|head|lora|all|last-[1-9]\d{0,2})$")
         """What is trained: `head`, `lora`, `last-N` layers, `all`, or `auto`."""
         pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-        """How tokens become a text's vector; `auto` is what the model's folder says, else `last` for decoders, `mean`."""
+        """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
         prefix: str | None = None
         """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
         user_prefix: str | None = None
@@ -127,9 +127,7 @@ class Bert(Encoder):
         choice = self.settings
         folder = find_model(choice.path, pretrained=context.pretrained, online=context.online)
         self.mode = self._mode(context)
-        self.usage = usage_of(
-            folder, pooling=choice.pooling, prefix=choice.prefix, user_prefix=choice.user_prefix
-        )
+        self.usage = usage_of(folder, pooling=choice.pooling, prefix=choice.prefix, user_prefix=choice.user_prefix)
         self.source = TextSource(
             folder,
             mode=self.mode,

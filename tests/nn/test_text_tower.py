@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_bert import tiny_bert
+from tiny_gpt import tiny_gpt
 
 from reccli.errors import ConfigError, MissingExtraError
 from reccli.nn import text_tower
@@ -81,3 +82,37 @@ def test_longer_texts_than_the_model_has_positions(folder: Path) -> None:
     tower = TextTower(folder, max_length=512, seed=0)
     assert tower.max_length == 62
     assert tower.encode(tower.tokenise(["word " * 500]), np.arange(1)).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
+def test_decoders_say_of_each_text_what_they_say_of_it_alone(tmp_path: Path, kind: str) -> None:
+    """The oracle: transformers on one text without padding, the state of its last token."""
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = tiny_gpt(tmp_path / kind, kind=kind)
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.pad_token_id in (None, tokenizer.eos_token_id)  # no token of its own to pad with
+    texts = [*TEXTS, "robots likes laser on a planet in the summer, and a dance"]
+    tower = TextTower(folder, pooling="last", seed=0).eval()
+    with torch.no_grad():
+        got = tower.encode(tower.tokenise(texts), np.arange(4))
+        for row, text in enumerate(texts):
+            codes = tokenizer(text)["input_ids"] or [tokenizer.eos_token_id]
+            state_D = model(input_ids=torch.tensor([codes])).last_hidden_state[0, -1]
+            torch.testing.assert_close(got[row], state_D / state_D.norm(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["last-1", "all", "lora"])
+def test_a_decoder_is_trained_and_saved_like_the_others(tmp_path: Path, mode: str) -> None:
+    if mode == "lora":
+        pytest.importorskip("peft")
+    tower = TextTower(tiny_gpt(tmp_path / "gpt"), mode=mode, pooling="last", seed=0)
+    before = vectors(tower)
+    with torch.no_grad():
+        for parameter in tower.trained().values():
+            parameter.add_(0.05)
+    tower.save(tmp_path / "saved")
+    check_model(tmp_path / "saved")
+    again = TextTower(tmp_path / "saved", pooling="last", seed=0)
+    torch.testing.assert_close(vectors(again), vectors(tower), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(vectors(again), before, atol=1e-3)
