@@ -63,6 +63,8 @@ class Context:
         pretrained: Folder of the pretrain version whose weights `data.features` came from, or None.
         restoring: Whether learned state is loaded right after `setup`: closed forms and warm starts may be skipped, and
             tensors may have any size (they take that of what is loaded).
+        shared: What components of one run build once and use together, by name (a text model that several objectives
+            train), or None where a component is alone.
         say: Receives one line for people (a choice made, a default used).
         warn: Receives one line for people that they should act on.
     """
@@ -74,6 +76,7 @@ class Context:
     cache: Path | None = None
     pretrained: Path | None = None
     restoring: bool = False
+    shared: dict[str, Any] | None = field(default=None, compare=False)
     say: Callable[[str], None] = field(default=lambda line: None, compare=False)
     warn: Callable[[str], None] = field(default=lambda line: None, compare=False)
 

@@ -5,10 +5,10 @@ B rows of a batch, I items, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,17 @@ class Objective(Component, nn.Module):
     def n_rows(self) -> int:
         """Training rows of one epoch (0 for a closed form)."""
         return 0
+
+    def parameter_groups(self) -> Iterator[dict[str, Any]]:
+        """Yield optimiser groups: `params`, `lr_scale` (times the learning rate), `weight_decay` where it differs."""
+        yield {"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Do once per epoch what need not be done per step (draw positives, find prototypes anew).
+
+        It is called again when a run is taken up in the middle of an epoch, so what it makes must follow from the epoch
+        alone, or be a buffer that the second call leaves as it is.
+        """
 
     def loss(self, row_B: Tensor) -> LossOutput:
         """Return the loss of a batch of rows. Dropout draws from torch's own generator, which the loop seeds."""

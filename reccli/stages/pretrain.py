@@ -6,7 +6,7 @@ U users, I items, D features of a row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import torch
 
     from reccli.api import Context, Objective, Pretrained, TrainingData
+    from reccli.training.combination import CombinedTask, Member
+    from reccli.training.pretraining import PretrainTask
     from reccli.training.task import Outcome
 
 __all__ = ["pretrain"]
-
-GENERAL: dict[str, Any] = {"epochs": 5, "batch_size": 256, "learning_rate": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Job:
     workspace: Workspace
     prepared: Prepared
     settings: PretrainSettings
-    objective: Objective
+    members: list[Member]
     context: Context
     device: torch.device
     control: Control
@@ -58,24 +58,28 @@ def pretrain(workspace: Workspace, settings: PretrainSettings, control: Control)
     import torch
 
     from reccli.training.device import resolve_device
+    from reccli.training.members import resolve_members, run_name
 
     device = resolve_device(settings.device)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     prepared = Prepared(workspace.current("prepare"))
-    settings = _resolved(settings)
-    objective = registry.create("objective", settings.objective, settings.component)
-    _check_needs(settings.objective, type(objective), _data(prepared).provides())
+    settings, members = resolve_members(settings)
+    provides = _data(prepared).provides()
+    for member in members:
+        _check_needs(member.component, type(member.objective), provides)
     context = _context(workspace, settings, control, str(device))
-    job = _Job(workspace, prepared, settings, objective, context, device, control)
+    if len(members) > 1:
+        context = replace(context, shared={})
+    job = _Job(workspace, prepared, settings, members, context, device, control)
     status, version, why = run_stage(
         workspace,
         "pretrain",
-        settings.name or settings.objective.rpartition(":")[2],
+        settings.name or run_name(settings.objective),
         settings=settings.determinants(),
         parents=[prepared.version],
-        components=registry.provenance([("objective", settings.objective)]),
-        extra=objective.determinants(context),
+        components=registry.provenance([("objective", member.component) for member in members]),
+        extra=_determinants(members, context),
         control=control,
         build=lambda draft, manifest: _build(job, draft, manifest),
     )
@@ -84,19 +88,14 @@ def pretrain(workspace: Workspace, settings: PretrainSettings, control: Control)
     return StageResult("pretrain", status, version, why, lines, facts, "reccli finetune")
 
 
-def _resolved(settings: PretrainSettings) -> PretrainSettings:
-    """Fill the gaps from the objective's preferences, and hand a model's folder to the objective that reads one."""
-    objective = registry.load("objective", settings.objective)
-    preferred = {} if objective.closed_form else {**GENERAL, **objective.defaults}
-    update = {name: value for name, value in preferred.items() if getattr(settings, name) is None}
-    component = dict(settings.component)
-    if settings.encoder_path is not None:
-        if "path" not in objective.Settings.model_fields:
-            raise ConfigError(
-                f"--encoder-path: objective '{settings.objective}' reads no text model", hint="--objective simcse"
-            )
-        component.setdefault("path", settings.encoder_path)
-    return settings.model_copy(update=update | {"component": component})
+def _determinants(members: list[Member], context: Context) -> dict[str, str]:
+    if len(members) == 1:
+        return members[0].objective.determinants(context)
+    return {
+        f"{member.name}.{name}": value
+        for member in members
+        for name, value in member.objective.determinants(context).items()
+    }
 
 
 def _check_needs(name: str, objective: type[Objective], provides: frozenset[str]) -> None:
@@ -137,19 +136,19 @@ def _context(workspace: Workspace, settings: PretrainSettings, control: Control,
 def _build(job: _Job, draft: Draft, manifest: Manifest) -> None:
     import torch
 
+    from reccli.training.combination import merged
+
     data = _data(job.prepared)
     if not len(data.train):
         raise DataError("there are no training interactions", hint="reccli prepare with other filters or ratios")
-    objective = job.objective
-    objective.setup(data, job.context)
-    outcome = None
-    if not type(objective).closed_form:
-        outcome = _train(job, objective.to(job.device), manifest)
+    for member in job.members:
+        member.objective.setup(data, job.context)
+    trained = [member for member in job.members if not type(member.objective).closed_form]
+    outcome = _train(job, trained, manifest) if trained else None
     job.control.check_stop()
-    objective.eval()
     failpoint.hit("pretrain.trained")
     with torch.no_grad():
-        found = objective.finish()
+        found = merged({member.name: member.objective.eval().finish() for member in job.members})
     _write(job, draft, found, outcome)
     manifest.facts = _facts(job, found, outcome)
     manifest.counts = {"users": data.n_users, "items": data.n_items, "interactions": len(data.train)}
@@ -158,18 +157,27 @@ def _build(job: _Job, draft: Draft, manifest: Manifest) -> None:
     manifest.threads = torch.get_num_threads()
 
 
-def _train(job: _Job, objective: Objective, manifest: Manifest) -> Outcome:
+def _task(job: _Job, trained: list[Member]) -> PretrainTask | CombinedTask:
+    from reccli.training.combination import CombinedTask
+    from reccli.training.pretraining import PretrainTask
+
+    label = f"pretrain {job.settings.objective}"
+    for member in trained:
+        member.objective.to(job.device)
+    if len(trained) > 1:
+        return CombinedTask(trained, job.context, label=label)
+    return PretrainTask(trained[0].objective, job.context, batch_size=trained[0].batch_size, label=label)
+
+
+def _train(job: _Job, trained: list[Member], manifest: Manifest) -> Outcome:
     from reccli.training.checkpoint import Checkpoints
     from reccli.training.loop import train
-    from reccli.training.pretraining import PretrainTask
     from reccli.training.task import Plan
 
-    settings = job.settings
-    batch_size = int(settings.batch_size or 1)
-    task = PretrainTask(objective, job.context, batch_size=batch_size, label=f"pretrain {settings.objective}")
+    settings, task = job.settings, _task(job, trained)
     plan = Plan(
         epochs=int(settings.epochs or 0),
-        batch_size=batch_size,
+        batch_size=task.batch_size,
         learning_rate=float(settings.learning_rate or 0),
         optimizer=settings.optimizer,
         schedule=settings.schedule,
@@ -201,7 +209,8 @@ def _write(job: _Job, draft: Draft, found: Pretrained, outcome: Outcome | None) 
     if found.weights:
         draft.write_tensors("weights.safetensors", found.weights)
     with storage_errors(draft.path):
-        job.objective.save_files(draft.path)
+        for member in job.members:
+            member.objective.save_files(draft.path)
     schema = {"epoch": pl.UInt32, "metric": pl.String, "value": pl.Float64}
     rows_ = outcome.rows if outcome is not None else [(0, name, float(value)) for name, value in found.metrics.items()]
     draft.write("training_log", pl.DataFrame(rows_, schema=schema, orient="row"))
@@ -241,6 +250,12 @@ def _facts(job: _Job, found: Pretrained, outcome: Outcome | None) -> dict[str, A
             "steps": outcome.steps,
             "stopped": outcome.stopped,
             "train_seconds": round(outcome.seconds, 3),
+            "held_out": {
+                name: [
+                    value for epoch, other, value in outcome.rows if other == name and epoch in (0, outcome.best_epoch)
+                ]
+                for name in dict.fromkeys(name for epoch, name, _ in outcome.rows if epoch == 0)
+            },
         }
     return facts
 
@@ -258,6 +273,9 @@ def _lines(
         lines.append(
             f"best epoch {facts['best_epoch']} of {facts['epochs']}  held-out loss {facts['best_value']:.4f}{first}"
         )
+        if len(facts.get("held_out", {})) > 1:
+            parts = [f"{name} {values[-1]:.4f} ({values[0]:.4f})" for name, values in facts["held_out"].items()]
+            lines.append("  ".join(["at the best epoch (at the start):", *parts]))
     if status == "done":
         size = sum(output.bytes for output in version.manifest.outputs.values())
         seconds = version.manifest.seconds

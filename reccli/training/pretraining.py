@@ -35,11 +35,12 @@ class PretrainTask:
         self.higher_is_better = not first.endswith("loss")
 
     def parameter_groups(self) -> Iterable[Mapping[str, Any]]:
-        """Return one group: all that is trained."""
-        yield {"params": [p for p in self.module.parameters() if p.requires_grad], "lr_scale": 1.0}
+        """Return the objective's groups."""
+        return self.objective.parameter_groups()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Objectives have nothing to do once per epoch."""
+        """Let the objective begin."""
+        self.objective.begin_epoch(epoch)
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
         """Return the epoch's batches; a last one of a single row has nothing to be told apart from, and is left out."""

@@ -155,3 +155,20 @@ def test_finetune_notices_another_model_under_the_same_path(workspace: Workspace
     assert finetune(workspace, settings, Control()).status == "up to date"
     tiny_bert(folder, seed=4)
     assert finetune(workspace, settings, Control()).status == "done"
+
+
+def test_combined_objectives_train_one_model_that_finetune_takes_up(workspace: Workspace, folder: Path) -> None:
+    said: list[str] = []
+    settings = PretrainSettings(
+        objective="simcse+spectral",
+        encoder_path=str(folder),
+        device="cpu",
+        batch_size=8,
+        component={"spectral.rank": 4, "simcse.weight": 0.5},
+    )
+    result = pretrain(workspace, settings, Control(say=said.append))
+    version = workspace.current("pretrain", "simcse-spectral")
+    assert result.data["item_features"] == {"text": 16, "spectral": 4}
+    assert set(version.manifest.components) == {"objective:simcse", "objective:spectral"}
+    assert f"{PRETRAINED}/model.safetensors" in version.manifest.outputs
+    assert pretrain(workspace, settings, Control()).status == "up to date"
