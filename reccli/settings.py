@@ -161,6 +161,13 @@ class FinetuneSettings(StageSettings):
     micro_batch: int | None = Field(default=None, ge=1)
     """Rows or texts encoded at a time, so that memory does not grow with the batch (cached gradients); all at once
     without one."""
+    memory: int = Field(default=0, ge=0)
+    """Item vectors of earlier batches kept as further negatives (cross-batch memory), 4 to 100 batches' worth; 0 for
+    none."""
+    memory_after: int = Field(default=0, ge=0)
+    """Steps before the memory is used: vectors move fast at first."""
+    mask_twins: bool = False
+    """An item with the same text as a known positive is not taken for a negative."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate."""
     optimizer: Literal["adam", "adamw", "sgd", "adafactor"] | None = None

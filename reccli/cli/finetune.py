@@ -26,6 +26,7 @@ FLAGS = [
     Flag("epochs"),
     Flag("batch_size"),
     Flag("micro_batch"),
+    Flag("memory"),
     Flag("learning_rate"),
     Flag("optimizer"),
     Flag("schedule"),

@@ -98,7 +98,12 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
 def _mechanics(settings: FinetuneSettings) -> Mechanics:
     from reccli.training.mechanics import Mechanics
 
-    return Mechanics(micro_batch=settings.micro_batch)
+    return Mechanics(
+        micro_batch=settings.micro_batch,
+        memory=settings.memory,
+        memory_after=settings.memory_after,
+        mask_twins=settings.mask_twins,
+    )
 
 
 def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, manifest: Manifest) -> Outcome:
@@ -204,7 +209,7 @@ def _write(
             raise DivergedError(f"{name} vectors are not finite after training", hint="lower the rate: --learning-rate")
     draft.write("user_vectors", vectors_frame("user", user_US))
     draft.write("item_vectors", vectors_frame("item", item_IS))
-    draft.write_tensors("weights.safetensors", model.state_dict())
+    draft.write_tensors("weights.safetensors", model.stored_state())
     log = {
         "epoch": pl.Series([row[0] for row in outcome.rows], dtype=pl.UInt32),
         "metric": pl.Series([row[1] for row in outcome.rows], dtype=pl.String),

@@ -13,9 +13,15 @@ class Mechanics:
 
     Args:
         micro_batch: Rows or texts of a pass that keeps no activations (`reccli.training.passes`); None for one pass.
+        memory: Item vectors of earlier batches that are negatives too (`reccli.training.memory`).
+        memory_after: Steps before they are.
+        mask_twins: Whether an item with the same text as a known positive is no negative either.
     """
 
     micro_batch: int | None = None
+    memory: int = 0
+    memory_after: int = 0
+    mask_twins: bool = False
 
 
 PLAIN = Mechanics()

@@ -18,14 +18,19 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.loss import Loss
 from reccli.api.similarity import Similarity
+from reccli.errors import ConfigError
 from reccli.nn.known import KnownPositives
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
+from reccli.nn.twins import twins, with_twins
 from reccli.training.mechanics import PLAIN, Mechanics
+from reccli.training.memory import CrossBatchMemory
 from reccli.training.passes import cut_rows, in_passes, pick_rows
 from reccli.training.values import Values
 
 __all__ = ["ScoringModel"]
+
+INFONCE = "--loss infonce"
 
 
 class ScoringModel(nn.Module):
@@ -60,7 +65,8 @@ class ScoringModel(nn.Module):
             Values(data, folding=type(encoder).serves_new_users, scaled=similarity.name != "dot") if predicts else None
         )
         masked = "negatives" in self.needs or ("table" in self.needs and loss is not None and loss.masks_table)
-        self.known = KnownPositives(data.train) if masked else None
+        self.known = _known(data, mechanics) if masked else None
+        self.memory = _memory(data, mechanics, self.needs)
         warm_I = None if type(encoder).serves_new_items else encoder.warm_items()
         if warm_I is None and not type(encoder).serves_new_items:
             warm_I = torch.from_numpy(data.item_count_I() > 0)
@@ -75,19 +81,34 @@ class ScoringModel(nn.Module):
             if parameters:
                 yield {"params": parameters, "weight_decay": 0.0}
 
-    def batch_loss(self, batch: Batch, *, l1: float = 0.0, l2: float = 0.0) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return a batch's loss with all penalties, and its terms by name."""
+    def batch_loss(
+        self, batch: Batch, *, l1: float = 0.0, l2: float = 0.0, remember: bool = True
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return a batch's loss with all penalties, and its terms by name.
+
+        Args:
+            batch: Rows and negatives.
+            l1: Weight of the L1 penalty.
+            l2: Weight of the L2 penalty.
+            remember: Whether the step's positives enter the memory, where there is one.
+        """
         if self.loss is None:
             raise RuntimeError("a closed form has no loss")
         self.encoder.begin_step()
         inputs = self._inputs(batch)
         output = self.loss(inputs)
+        if self.memory is not None and remember:
+            self.memory.take(batch.item_B, inputs.positive_BD)
         total, terms = output.total(batch.weight_B), dict(output.terms)
         if l1 or l2:
             penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
             terms["penalty"] = penalty
             total = total + penalty.to(total.device)
         return total, terms
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """Return the state that a finished run stores: without what only further training would use."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("memory.")}
 
     @torch.no_grad()
     def stored_items(self) -> Tensor:
@@ -122,6 +143,9 @@ class ScoringModel(nn.Module):
         groups = self._groups(batch) if shared else None
         user_BD = self._users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
         positive_BD, parts = self._items(batch)
+        if self.memory is not None:
+            negatives, parts["negative_ND"] = self.memory.join(batch.negatives, parts.get("negative_ND", positive_BD))
+            batch = replace(batch, negatives=negatives)
         if groups is not None:
             parts["groups"] = replace(groups, known_GN=self._known_to_groups(batch, groups.place_B))
         elif self.known is not None:
@@ -203,6 +227,21 @@ class ScoringModel(nn.Module):
         """Return stored vectors of the catalogue, IS float32."""
         self.eval()
         return self.stored_items().numpy()
+
+
+def _known(data: TrainingData, mechanics: Mechanics) -> KnownPositives:
+    train = data.train
+    if mechanics.mask_twins:
+        train = with_twins(train, twins(data.item_text_I, data.n_items))
+    return KnownPositives(train)
+
+
+def _memory(data: TrainingData, mechanics: Mechanics, needs: frozenset[str]) -> CrossBatchMemory | None:
+    if not mechanics.memory:
+        return None
+    if "negatives" not in needs:
+        raise ConfigError("memory: this loss uses no negatives, earlier ones would be kept for nothing", hint=INFONCE)
+    return CrossBatchMemory(mechanics.memory, mechanics.memory_after, data)
 
 
 def _one_row_each(batch: Batch, place_B: Tensor) -> Batch:
