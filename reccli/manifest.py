@@ -56,6 +56,8 @@ class Manifest(BaseModel):
     """Input files by role (prepare), so that a change can be noticed."""
     parents: dict[str, str] = {}
     """Parent versions as stage/name -> fingerprint."""
+    parent_contents: dict[str, str] = {}
+    """The same as stage/name -> digest of the content: a forced run of other code may differ under one fingerprint."""
     components: dict[str, str] = {}
     """kind:name -> distribution and version."""
     facts: dict[str, Any] = {}
@@ -72,6 +74,11 @@ class Manifest(BaseModel):
     platform: str = platform.platform()
     libraries: dict[str, str] = {}
     outputs: dict[str, Output] = {}
+
+    @property
+    def content(self) -> str:
+        """Digest of all outputs."""
+        return digest_json({name: output.sha256 for name, output in self.outputs.items()})[:16]
 
     def add_output(self, file: Path, name: str) -> None:
         """Record a finished file; Parquet files with rows and columns."""

@@ -58,6 +58,11 @@ class Version:
         """Name of the run, as in `--name`."""
         return self.path.parent.name
 
+    @property
+    def key(self) -> str:
+        """Stage and run name, as manifests name parents."""
+        return f"{self.manifest.stage}/{self.name}"
+
     def file(self, name: str) -> Path:
         """Path of one of its files.
 

@@ -14,6 +14,7 @@ import typer
 
 from reccli import __version__
 from reccli.cli import signals
+from reccli.cli.allocation import keep_memory
 from reccli.cli.boundary import guarded
 from reccli.cli.output import set_up_streams
 from reccli.errors import ConfigError
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     set_up_streams()
+    keep_memory()
     signals.install()
     sys.exit(guarded(lambda: _run(arguments), arguments))
 

@@ -62,7 +62,8 @@ def _stale(space: Workspace, version: Version) -> list[str]:
     for parent, fingerprint in version.manifest.parents.items():
         stage, _, name = parent.partition("/")
         try:
-            if space.current(stage, name, verify=False).fingerprint != fingerprint:
+            now = space.current(stage, name, verify=False)
+            if (now.fingerprint, now.manifest.content) != (fingerprint, version.manifest.parent_contents.get(parent)):
                 why.append(f"{parent} is newer")
         except (DamagedArtifactError, MissingArtifactError):
             why.append(f"{parent} is gone or damaged")

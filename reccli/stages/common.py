@@ -134,22 +134,7 @@ def run_stage(
     Returns:
         Status, version, and why it ran.
     """
-    parent_prints = {f"{parent.manifest.stage}/{parent.name}": parent.fingerprint for parent in parents}
-    determinants = {
-        "settings": dict(settings),
-        "inputs": {role: entry.sha256 for role, entry in (inputs or {}).items()},
-        "parents": parent_prints,
-        "components": dict(components or {}),
-        "extra": dict(extra or {}),
-    }
-    manifest = Manifest(
-        stage=stage,
-        fingerprint=fingerprint(stage, determinants),
-        settings=dict(settings),
-        inputs=dict(inputs or {}),
-        parents=parent_prints,
-        components=dict(components or {}),
-    )
+    manifest = manifest_of(stage, settings=settings, inputs=inputs, parents=parents, components=components, extra=extra)
     why = reasons(workspace, stage, name, manifest)
     if not why and not control.force:
         return "up to date", workspace.current(stage, name), ()
@@ -176,6 +161,36 @@ def run_stage(
     return "done", version, why
 
 
+def manifest_of(
+    stage: str,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Input] | None = None,
+    parents: Sequence[Version] = (),
+    components: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Return a manifest of what goes into a version, with the fingerprint of all that; arguments as of `run_stage`."""
+    manifest = Manifest(
+        stage=stage,
+        fingerprint="",
+        settings=dict(settings),
+        inputs=dict(inputs or {}),
+        parents={parent.key: parent.fingerprint for parent in parents},
+        parent_contents={parent.key: parent.manifest.content for parent in parents},
+        components=dict(components or {}),
+    )
+    determinants = {
+        "settings": manifest.settings,
+        "inputs": {role: entry.sha256 for role, entry in manifest.inputs.items()},
+        "parents": manifest.parent_contents,
+        "components": manifest.components,
+        "extra": dict(extra or {}),
+    }
+    manifest.fingerprint = fingerprint(stage, determinants)
+    return manifest
+
+
 def reasons(workspace: Workspace, stage: str, name: str, wanted: Manifest) -> tuple[str, ...]:
     """Say why a stage has to run, one reason a line; empty when its current version is what is wanted."""
     try:
@@ -197,12 +212,13 @@ def reasons(workspace: Workspace, stage: str, name: str, wanted: Manifest) -> tu
             named = after or before
             found.append(f"input changed: {(named.path if named else None) or role}")
     for parent in sorted(old.parents.keys() | wanted.parents.keys()):
-        if old.parents.get(parent) != wanted.parents.get(parent):
-            found.append(
-                f"{parent} is newer"
-                if parent in old.parents and parent in wanted.parents
-                else f"{parent} added or gone"
-            )
+        if parent not in old.parents or parent not in wanted.parents:
+            found.append(f"{parent} added or gone")
+        elif (old.parents[parent], old.parent_contents.get(parent)) != (
+            wanted.parents[parent],
+            wanted.parent_contents[parent],
+        ):
+            found.append(f"{parent} is newer")
     if old.components != wanted.components:
         found.append("a component's version changed")
     return tuple(found or ["something that results depend on changed"])

@@ -10,9 +10,9 @@ from reccli import registry
 from reccli.artifacts import Prepared
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
-from reccli.stages.common import Control, StageResult, run_stage
+from reccli.stages.common import Control, StageResult, manifest_of, run_stage
 from reccli.stages.finetune_run import Job, build_run
-from reccli.workspace import Draft, Version, Workspace, fingerprint
+from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
     from reccli.training.resolving import Recipe
@@ -40,6 +40,9 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     from reccli.training.device import resolve_device
     from reccli.training.resolving import resolve
 
+    for kind, component in (("encoder", settings.encoder), ("loss", settings.loss), ("sampler", settings.sampler)):
+        if component is not None:
+            registry.find(kind, component)  # an unknown name is said before any data is opened
     device = resolve_device(settings.device)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -146,10 +149,8 @@ def _chosen_epochs(
 
 
 def _find(workspace: Workspace, prepared: Prepared, pretrained: Version | None, recipe: Recipe) -> Version | None:
-    known = _determinants(prepared, pretrained, recipe, 0)
-    parents = {f"{parent.manifest.stage}/{parent.name}": parent.fingerprint for parent in known["parents"]}
-    print_ = fingerprint("finetune", {**known, "parents": parents, "inputs": {}})
-    return workspace.find("finetune", recipe.run_name, print_)
+    wanted = manifest_of("finetune", **_determinants(prepared, pretrained, recipe, 0))
+    return workspace.find("finetune", recipe.run_name, wanted.fingerprint)
 
 
 def _announce(job: Job) -> list[str]:
