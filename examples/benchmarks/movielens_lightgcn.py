@@ -65,8 +65,9 @@ def main() -> None:
         print(json.dumps(mine[-1]), flush=True)
     if given.rival_python is None:
         return
-    command = [given.rival_python, str(HERE / "rivals" / "recbole_model.py"), str(given.split), "LightGCN"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [given.rival_python, str(HERE / "rivals" / "recbole_model.py"), str(given.split.resolve()), "LightGCN"]
+    with tempfile.TemporaryDirectory() as folder:  # RecBole writes logs to where it stands
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         sys.exit(done.stderr)
     rival = json.loads(done.stdout.splitlines()[-1])
