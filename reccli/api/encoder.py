@@ -92,7 +92,8 @@ class Encoder(Component, nn.Module):
         return []
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield optimiser groups: `params`, `lr_scale` (times the learning rate), `weight_decay` where it differs."""
+        """Yield optimiser groups: `params`, `lr_scale` (times the learning rate), `weight_decay` where it differs, and
+        `warmup` (share of steps over which the rate rises) where it is longer than the run's."""
         yield {"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Context, Encoder, Histories, TrainingData
 from reccli.nn.text_folder import find_model, model_digest, model_label
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
@@ -23,12 +23,10 @@ from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histo
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_tower import check_mode, has_peft
+from reccli.nn.text_training import TextTraining
 from reccli.nn.text_usage import usage_of
 
 __all__ = ["Bert"]
-
-TRUNK_SCALE = {"lora": 0.2}
-TRUNK_SCALE_FULL = 0.02
 
 
 class Bert(Encoder):
@@ -76,7 +74,7 @@ class Bert(Encoder):
         'last-2'
     """
 
-    class Settings(ComponentSettings):
+    class Settings(TextTraining):
         """Settings of `bert`."""
 
         path: str = ""
@@ -101,8 +99,6 @@ class Bert(Encoder):
         """Newest interactions of a user that count; 0 for all."""
         start: Literal["ridge", "identity"] = "ridge"
         """Where the head starts: a regression on the spectrum (if it helps on left-out items), or the frozen model."""
-        trunk_scale: float | None = Field(default=None, gt=0)
-        """Factor on the learning rate for the text model; .2 for LoRA and .02 for its own weights without one."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})  # a text too, but without any, ids and attributes serve
     serves_new_users: ClassVar[bool] = True
@@ -135,6 +131,7 @@ class Bert(Encoder):
             max_length=choice.max_length,
             batch=choice.text_batch,
             seed=context.derived_seed("bert.adapters"),
+            training=choice,
             device=context.device,
             cache=context.cache,
             say=context.say,
@@ -219,9 +216,7 @@ class Bert(Encoder):
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield the head, and the text model at a rate of its own."""
         yield {"params": [self.head_DD, self.tilt_D], "lr_scale": 1.0}
-        if self.table.trained:
-            scale = self.settings.trunk_scale or TRUNK_SCALE.get(self.mode, TRUNK_SCALE_FULL)
-            yield {"params": list(self.table.trunk.values()), "lr_scale": scale}
+        yield from self.table.groups(self.settings)
 
     @torch.no_grad()
     def export_items(self) -> Tensor:

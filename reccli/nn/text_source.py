@@ -13,6 +13,7 @@ import torch
 from reccli.nn.text_cache import cached_vectors
 from reccli.nn.text_folder import model_digest
 from reccli.nn.text_tower import TextTower
+from reccli.nn.text_training import PLAIN, TextTraining
 
 __all__ = ["TextSource"]
 
@@ -32,6 +33,7 @@ class TextSource:
         max_length: Tokens of a text that count.
         batch: Texts encoded at a time.
         seed: Decides the first values of adapters.
+        training: How the model is trained.
         device: Where to encode, until the model is moved.
         cache: Folder of caches, or None.
         say: Receives a line before a long encoding.
@@ -43,6 +45,7 @@ class TextSource:
     max_length: int = 64
     batch: int = 128
     seed: int = 0
+    training: TextTraining = PLAIN
     device: str = "cpu"
     cache: Path | None = None
     say: Callable[[str], None] = field(default=lambda line: None)
@@ -71,6 +74,7 @@ class TextSource:
                 max_length=self.max_length,
                 batch=self.batch,
                 seed=self.seed,
+                training=self.training,
             ).to(self.device)
         return self._tower
 

@@ -5,7 +5,7 @@ N items asked for, M distinct texts of them, I items, T distinct texts, D embedd
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reccli.errors import DamagedArtifactError
 from reccli.nn.text_source import TextSource
+from reccli.nn.text_training import TextTraining, trunk_groups
 
 __all__ = ["TextTable"]
 
@@ -81,6 +82,12 @@ class TextTable(nn.Module):
     def trained(self) -> bool:
         """Whether the text model itself is trained."""
         return len(self.trunk) > 0
+
+    def groups(self, training: TextTraining) -> Iterator[dict[str, Any]]:
+        """Yield the optimiser groups of the text model; none where it is not trained."""
+        if self.trained:
+            source = self.source
+            yield from trunk_groups(source.tower.model, self.trunk.values(), mode=source.mode, training=training)
 
     def begin_epoch(self) -> None:
         """Bring the table up to the weights, and the mean up to the table."""

@@ -21,6 +21,7 @@ from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError
 from reccli.nn.text_folder import check_model, model_digest
 from reccli.nn.text_pooling import pool_tokens
 from reccli.nn.text_tokens import Int64, Tokens, tokenise
+from reccli.nn.text_training import PLAIN, TextTraining, layers_of, lora_config, save_activations
 from reccli.nn.text_usage import POOLING_FILE, pooling_config
 
 __all__ = ["TextTower", "check_mode", "has_peft"]
@@ -59,6 +60,7 @@ class TextTower(nn.Module):
         max_length: Tokens of a text that count.
         batch: Texts encoded at a time.
         seed: Decides the first values of adapters.
+        training: How it is trained.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class TextTower(nn.Module):
         max_length: int = 64,
         batch: int = 128,
         seed: int,
+        training: TextTraining = PLAIN,
     ) -> None:
         super().__init__()
         check_model(folder)
@@ -79,7 +82,7 @@ class TextTower(nn.Module):
         # Models of the RoBERTa kind count positions from the padding code on, so the last two are not for text.
         self.max_length = min(max_length, limit - 2)
         self.digest = model_digest(folder)
-        self._choose(mode, seed)
+        self._choose(mode, seed, training)
 
     @property
     def size(self) -> int:
@@ -165,12 +168,12 @@ class TextTower(nn.Module):
         place.parent.mkdir(exist_ok=True)
         place.write_text(json.dumps(pooling_config(self.pooling, self.size), indent=2) + "\n", encoding="utf-8")
 
-    def _choose(self, mode: str, seed: int) -> None:
+    def _choose(self, mode: str, seed: int, training: TextTraining) -> None:
         self.model.requires_grad_(mode == "all")
         if mode == "lora":
-            self.model = _with_adapters(self.model, seed)
+            self.model = _with_adapters(self.model, seed, training)
         elif mode.startswith("last-"):
-            layers, wanted = _layers(self.model), int(mode.removeprefix("last-"))
+            layers, wanted = layers_of(self.model), int(mode.removeprefix("last-"))
             if wanted > len(layers):
                 raise ConfigError(f"train='{mode}': {self.folder.name} has {len(layers)} layers of its own to train")
             for layer in layers[-wanted:]:
@@ -178,6 +181,8 @@ class TextTower(nn.Module):
         pooler = getattr(self.model, "pooler", None)  # not on the way from the text to the vector
         if isinstance(pooler, nn.Module):
             pooler.requires_grad_(False)
+        if training.checkpointing and mode != "frozen":
+            save_activations(self.model)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
@@ -212,28 +217,12 @@ def _load(folder: Path) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
-    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList)]
-    return max(lists, key=len, default=[])
-
-
-def _with_adapters(model: nn.Module, seed: int) -> Any:
+def _with_adapters(model: nn.Module, seed: int, training: TextTraining) -> Any:
     if not has_peft():
         raise MissingExtraError("peft", "training by LoRA")
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    modules = {name.rsplit(".", 1)[-1]: module for name, module in model.named_modules()}
-    targets = [name for name in LORA_TARGETS if _is_linear(modules.get(name))]
-    turned = any(not isinstance(modules[name], nn.Linear) for name in targets)
-    if not targets:
-        raise ConfigError("train='lora': this model has no attention layers of a known name; use last-N or all")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for names that are about to go
         torch.manual_seed(seed)
-        config = LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets, fan_in_fan_out=turned)
-        return get_peft_model(model, config)
-
-
-def _is_linear(module: nn.Module | None) -> bool:
-    """Whether adapters fit: a linear layer, or GPT-2's, whose weight is the other way round."""
-    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+        return get_peft_model(model, lora_config(model, training, LORA_TARGETS))

@@ -121,8 +121,7 @@ class Loop:
         load_random(task.module, task.generators, device, *state)
 
     def _step(self, row_B: Tensor) -> None:
-        rate = factor(self.plan.schedule, self.step, self.total_steps, self.plan.warmup)
-        set_rate(self.optimizer, rate)
+        set_rate(self.optimizer, self._factor)
         self.optimizer.zero_grad(set_to_none=True)
         with self.precision.autocast():
             loss, _ = self.task.loss(row_B)
@@ -143,6 +142,10 @@ class Loop:
         self.average.update(self.step)
         self.loss_sum += value
         self.loss_count += 1
+
+    def _factor(self, warmup: float) -> float:
+        """Return what a rate is multiplied by that warms up over a share of the steps, or longer as the plan says."""
+        return factor(self.plan.schedule, self.step, self.total_steps, max(warmup, self.plan.warmup))
 
     def _check_gradients(self, row_B: Tensor) -> None:
         """Refuse gradients that are not finite (a scaler skips them by itself), and clip."""

@@ -48,6 +48,7 @@ class CrossBatchMemory(nn.Module):
         https://arxiv.org/abs/1912.06798, section 3.2.
     """
 
+    log_q_I: Tensor
     vector_QD: Tensor
     item_Q: Tensor
     steps: Tensor

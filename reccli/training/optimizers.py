@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ def build_optimizer(
 
     Args:
         name: `adam`, `adamw`, `sgd` (momentum 0.9) or `adafactor`.
-        groups: `params`, and where they differ `lr_scale` (multiplies the rate) and `weight_decay`.
+        groups: `params`, and where they differ `lr_scale` (multiplies the rate), `weight_decay` and `warmup`.
         learning_rate: Peak rate.
         weight_decay: Decay of groups that do not say their own.
 
@@ -35,6 +35,7 @@ def build_optimizer(
             "lr": learning_rate * group.get("lr_scale", 1.0),
             "weight_decay": group.get("weight_decay", weight_decay),
             "peak": learning_rate * group.get("lr_scale", 1.0),
+            "warmup": float(group.get("warmup", 0.0)),
         }
         for group in groups
         if list(group["params"])
@@ -50,7 +51,7 @@ def build_optimizer(
     raise one_of("optimizer", name, NAMES)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's rate to its peak times a factor."""
+def set_rate(optimizer: torch.optim.Optimizer, factor_after: Callable[[float], float]) -> None:
+    """Set each group's rate to its peak times what is given for the share of steps that it warms up over."""
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        group["lr"] = group["peak"] * factor_after(group["warmup"])

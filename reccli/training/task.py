@@ -39,7 +39,7 @@ class TrainingTask(Protocol):
         """Further generators to save."""
 
     def parameter_groups(self) -> Iterable[Mapping[str, Any]]:
-        """Return optimiser groups: `params`, `lr_scale`, `weight_decay`."""
+        """Return optimiser groups: `params`, `lr_scale`, `weight_decay`, `warmup`."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Do once per epoch what need not be done per step."""
