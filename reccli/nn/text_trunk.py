@@ -5,6 +5,7 @@ B texts of a batch, L tokens, I items, T distinct texts, D embedding.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +136,19 @@ class TextTrunk(nn.Module):
             f"{model_label(self.source.folder)}, {tower.mode} trained ({some / 1e6:.1f} M of "
             f"{everything / 1e6:.1f} M weights)"
         )
+
+    @contextlib.contextmanager
+    def measuring(self, *, dropout_seed: int | None = None) -> Iterator[None]:
+        """Work without gradients inside, and without dropout, or with the draws of one seed."""
+        was, devices = self.training, [self.device] if self.device.type == "cuda" else []
+        self.train(dropout_seed is not None)
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=devices):
+                if dropout_seed is not None:
+                    torch.manual_seed(dropout_seed)
+                yield
+        finally:
+            self.train(was)
 
     def train(self, mode: bool = True) -> TextTrunk:
         """Switch dropout."""

@@ -92,17 +92,8 @@ class SimCSE(TextObjective):
         """Return the loss on the texts kept out, under the same draws of dropout each time."""
         if len(self.held_T) < 2:
             return {}
-        trunk, was = self.trunk, self.trunk.training
-        devices = [trunk.device] if trunk.device.type == "cuda" else []
-        trunk.train()  # without dropout the two views would be one
-        values = []
-        try:
-            with torch.no_grad(), torch.random.fork_rng(devices=devices):
-                torch.manual_seed(self.held_seed)
-                for start in range(0, len(self.held_T), 64):
-                    values.append(self._loss(self.held_T[start : start + 64]))
-        finally:
-            trunk.train(was)
+        with self.trunk.measuring(dropout_seed=self.held_seed):  # without dropout the two views would be one
+            values = [self._loss(self.held_T[start : start + 64]) for start in range(0, len(self.held_T), 64)]
         return {"held_out_loss": float(torch.cat(values).mean())}
 
 

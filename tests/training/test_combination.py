@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from silent import Silent
 from tiny_bert import tiny_bert
 from torch import nn
 
@@ -42,18 +43,6 @@ class Pull(Objective):
 
     def held_out(self) -> dict[str, float]:
         return {"held_out_loss": (self.value_R.detach() - self.target).square().mean().item(), "more": 1.0}
-
-
-class Silent:
-    def __init__(self) -> None:
-        self.say = self.log = lambda *_: None
-        self.stop = lambda: None
-
-    def task(self, label: str, total: float, unit: str = ""):
-        from contextlib import nullcontext
-        from types import SimpleNamespace
-
-        return nullcontext(SimpleNamespace(update=lambda *_, **__: None))
 
 
 def pair() -> tuple[Pull, Pull, CombinedTask]:
