@@ -252,7 +252,7 @@ class EvaluateSettings(StageSettings):
 class RecommendSettings(StageSettings):
     """Settings of `reccli recommend`."""
 
-    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads"})
+    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "new_items"})
 
     run: str | None = None
     """Finetune run; the last one without a name."""
@@ -262,6 +262,12 @@ class RecommendSettings(StageSettings):
     """User ids; all users without any."""
     history: tuple[str, ...] = ()
     """Item ids of a user the model has never seen, oldest first."""
+    user_text: str | None = None
+    """What a user the model has never seen says of what is wanted, in words."""
+    new_items: str | None = None
+    """Items file (ids, titles, texts) of items that came after training; they are listed by their texts."""
+    only_new: bool = False
+    """List the new items alone."""
     as_of: Literal["now", "valid", "test"] = "now"
     """`now` uses and masks every interaction, `test` those of train and validation, `valid` those of train."""
     include_seen: bool = False

@@ -93,8 +93,8 @@ class StaticText(Encoder):
         """Most tokens kept, the ones in most items first."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"text", "history"})
-    serves_new_users: ClassVar[bool] = True
-    serves_new_items: ClassVar[bool] = True
+    serves_new_users: bool = True
+    serves_new_items: bool = True
     defaults: ClassVar[dict[str, Any]] = {"similarity": "cosine", "learning_rate": 1e-3, "loss.temperature": 0.1}
 
     token_V: Tensor

@@ -35,10 +35,12 @@ class Encoder(Component, nn.Module):
     """True: batches hold all training rows of each user in them, side by side (see `targets_per_user`)."""
     targets_per_user: int | None = None
     """Where `grouped`: train on at most so many rows of a user each epoch, drawn at random; an instance may set it."""
-    serves_new_users: ClassVar[bool] = False
-    """True: `export_users` works from any history, so users unseen in training are served."""
-    serves_new_items: ClassVar[bool] = False
-    """True: `encode_texts` gives vectors to items unseen in training."""
+    serves_new_users: bool = False
+    """True: `export_users` works from any history, so users unseen in training are served. An instance may set it."""
+    serves_new_items: bool = False
+    """True: `encode_texts` gives vectors to items unseen in training. An instance may set it."""
+    serves_user_texts: bool = False
+    """True: `encode_user_texts` gives vectors to users who describe themselves in words. An instance may set it."""
     one_vector_per_user: bool = False
     """True: the rows of a user in a training batch have one user vector, so that losses need its scores only once. An
     instance may set it."""
@@ -115,6 +117,11 @@ class Encoder(Component, nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return embeddings of items given by text alone, ND on the CPU (`serves_new_items`)."""
         raise NotImplementedError(f"{type(self).__name__}.encode_texts")
+
+    @torch.no_grad()
+    def encode_user_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return embeddings of users given by text alone, ND on the CPU (`serves_user_texts`)."""
+        raise NotImplementedError(f"{type(self).__name__}.encode_user_texts")
 
     def warm_items(self) -> Tensor | None:
         """Return a bool mask of I items that the encoder has a meaningful vector for, or None for all of them."""

@@ -30,6 +30,9 @@ FLAGS = [
     Flag("k", ("-k", "--k")),
     Flag("users", ("--user",), "ID"),
     Flag("history", ("--history",), "ID,ID,..."),
+    Flag("user_text", metavar="TEXT"),
+    Flag("new_items", ("--items",), "FILE"),
+    Flag("only_new"),
     Flag("as_of"),
     Flag("include_seen"),
     Flag("explain"),
@@ -68,7 +71,7 @@ def _body(
     output_format: str | None,
     excel_safe: bool,
 ) -> None:
-    """List the best items of all users, given users, or a history.
+    """List the best items of all users, given users, a history, or a user who says what is wanted.
 
     Example: reccli recommend --user 42 -k 5
     """
@@ -96,7 +99,7 @@ def _body(
     if common.json and output_format is None:
         shown = "jsonl"
     if shown == "table":
-        _table(frame, everyone=not flags["users"] and not flags["history"])
+        _table(frame, everyone=not (flags["users"] or flags["history"] or flags["user_text"]))
     else:
         _stream(frame, shown, excel_safe=excel_safe)
 

@@ -101,8 +101,9 @@ class Bert(Encoder):
         """Where the head starts: a regression on the spectrum (if it helps on left-out items), or the frozen model."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})  # a text too, but without any, ids and attributes serve
-    serves_new_users: ClassVar[bool] = True
-    serves_new_items: ClassVar[bool] = True
+    serves_new_users: bool = True
+    serves_new_items: bool = True
+    serves_user_texts: bool = True
     cuts_passes: ClassVar[bool] = True
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "uniform"
@@ -237,6 +238,12 @@ class Bert(Encoder):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
         return self._items(self.table.encode(self.usage.items(texts))).float().cpu()
+
+    @torch.no_grad()
+    def encode_user_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return vectors of users given by what they say, ND on the CPU: as of one item with such a text."""
+        self.table.refresh()
+        return self._users(self.table.encode(self.usage.users(texts))).float().cpu()
 
     def _users(self, mean_BD: Tensor) -> Tensor:
         return tilted_users(mean_BD + mean_BD @ self.head_DD)

@@ -84,7 +84,7 @@ class Ease(Encoder):
         """Passes of the decomposition."""
 
     trainable: ClassVar[bool] = False
-    serves_new_users: ClassVar[bool] = True
+    serves_new_users: bool = True
     item_IR: Tensor
     history_IR: Tensor
 

@@ -94,7 +94,7 @@ class History(Encoder):
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})
     grouped: ClassVar[bool] = True
-    serves_new_users: ClassVar[bool] = True
+    serves_new_users: bool = True
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "in-batch"
     defaults: ClassVar[dict[str, Any]] = {

@@ -45,7 +45,7 @@ class Popularity(Encoder):
     """
 
     trainable: ClassVar[bool] = False
-    serves_new_users: ClassVar[bool] = True
+    serves_new_users: bool = True
     item_I1: Tensor
 
     def setup(self, data: TrainingData, context: Context) -> None:

@@ -72,7 +72,7 @@ class Spectral(Encoder):
         """Passes of the decomposition: 3, or more for digits that do not matter to rankings."""
 
     trainable: ClassVar[bool] = False
-    serves_new_users: ClassVar[bool] = True
+    serves_new_users: bool = True
     item_IR: Tensor
     history_IR: Tensor
 

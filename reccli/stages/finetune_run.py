@@ -224,7 +224,7 @@ def _write(
 
 
 def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) -> dict[str, Any]:
-    settings, encoder = job.settings, type(model.encoder)
+    settings, encoder = job.settings, model.encoder
     n_warm = data.n_items if model.warm_I is None else int(model.warm_I.sum())
     facts: dict[str, Any] = {
         "task": job.recipe.task,
@@ -232,6 +232,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "trainable": job.recipe.trainable,
         "serves_new_users": encoder.serves_new_users,
         "serves_new_items": encoder.serves_new_items,
+        "serves_user_texts": encoder.serves_user_texts,
         "warm_items": n_warm,
         "cold_items": data.n_items - n_warm,
         "refit": settings.refit,

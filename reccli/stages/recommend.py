@@ -1,24 +1,27 @@
-"""The recommend stage: exact top-k lists for all users, given users, or a history.
+"""The recommend stage: exact top-k lists for all users, given users, a history, or a user who says what is wanted.
 
-U users asked for, I items, K list length, D embedding.
+U users asked for, J items (those of the catalogue, and new ones behind it), K list length, D embedding.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories
-from reccli.artifacts import PARTS, Prepared
-from reccli.errors import DataError, one_of
-from reccli.manifest import Manifest
+from reccli.artifacts import PARTS
+from reccli.errors import ConfigError, DataError, one_of
+from reccli.manifest import Input, Manifest
 from reccli.settings import RecommendSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.explain import reasons_for
+from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
 from reccli.stages.serving import Served, open_run, popularity_scores
 from reccli.workspace import Draft, Version, Workspace
 
@@ -29,6 +32,7 @@ __all__ = ["recommend"]
 
 KNOWN_PARTS = {"now": PARTS, "test": ("train", "valid"), "valid": ("train",)}
 HISTORY_USER = "history"
+TEXT_USER = "text"
 
 
 @dataclass(frozen=True)
@@ -45,29 +49,32 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
     """List the best items.
 
     Users whose history the run cannot use get the popularity list, and the result says how many. Items that the run
-    has no vector for are never listed, and counted too.
+    has no vector for are never listed, and counted too. Items that came after training are listed by their texts.
 
     Raises:
         MissingArtifactError: No finetune run.
-        ConfigError: A history is given to an encoder that knows only its training users.
-        DataError: A user or item id is not in the prepared data.
+        ConfigError: Settings contradict each other, or ask for what the run's encoder cannot: a history or a text
+            of a user, or new items.
+        DataError: A user or item id is not in the prepared data, or the file of new items is refused.
     """
     from reccli.training.device import resolve_device
 
+    _check(settings)
     device = resolve_device(settings.device)
     served = open_run(workspace, settings.run, KNOWN_PARTS[settings.as_of], control, device=str(device))
-    run = served.version
+    run, new = served.version, _new_items(served, settings, control)
     facts: dict[str, Any] = {}
 
     def build(draft: Draft, manifest: Manifest) -> None:
         with control.task(f"recommend {run.name}", 3) as progress:
             asked = _ask(served, settings)
             progress.update(1)
-            frame = _lists(served, asked, settings, str(device))
+            stock = shelf(served, new, only_new=settings.only_new)
+            frame = _lists(served, asked, stock, settings, str(device))
             progress.update(2)
             draft.write("recommendations", frame)
             progress.update(3)
-        facts.update(_facts(served, asked, frame, settings))
+        facts.update(_facts(served, asked, stock, frame, settings))
         manifest.facts = facts
         manifest.device = str(device)
         manifest.counts = {"users": len(asked.ids), "rows": frame.height}
@@ -77,6 +84,7 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
         "recommend",
         run.name,
         settings=settings.determinants() | {"run": run.name},
+        inputs={} if new is None else {"new items": Input(sha256=new.sha256, path=str(new.path))},
         parents=[run, served.prepared.version],
         control=control,
         build=build,
@@ -86,23 +94,49 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
     return StageResult("recommend", status, version, why, lines, shown)
 
 
+def _check(settings: RecommendSettings) -> None:
+    given = [name for name in ("users", "history", "user_text") if getattr(settings, name)]
+    if len(given) > 1:
+        flags = {"users": "--user", "history": "--history", "user_text": "--user-text"}
+        raise ConfigError(f"{' and '.join(flags[name] for name in given)} say who gets a list: give one of them")
+    if settings.user_text is not None and not settings.user_text.strip():
+        raise ConfigError("--user-text is empty", hint="say what is wanted: --user-text 'films about space'")
+    if settings.only_new and settings.new_items is None:
+        raise ConfigError("--only-new lists new items, and none are given", hint="reccli recommend --items FILE")
+
+
+def _new_items(served: Served, settings: RecommendSettings, control: Control) -> NewItems | None:
+    if settings.new_items is None:
+        return None
+    served.require("serves_new_items")
+    with tempfile.TemporaryDirectory(prefix="reccli-") as scratch:
+        new = read_new_items(Path(settings.new_items), served.prepared, scratch=Path(scratch))
+    for line in new.notes:
+        control.warn(line)
+    return new
+
+
 def _ask(served: Served, settings: RecommendSettings) -> _Asked:
     prepared = served.prepared
+    if settings.user_text is not None:
+        nothing = Histories.from_arrays([], [], n_users=1, n_items=prepared.items.height)
+        vector_UD = served.encode_user_texts([settings.user_text])
+        return _Asked([TEXT_USER], nothing, vector_UD, np.ones(1, np.bool_))
     if settings.history:
-        codes = _codes(prepared, "item", settings.history)
+        codes = _codes("item", settings.history, prepared.items["item_id"])
         order = np.arange(len(codes))  # the order given is the order in time
         histories = Histories.from_arrays(
             np.zeros(len(codes)), codes, n_users=1, n_items=prepared.items.height, time_E=order
         )
         return _Asked([HISTORY_USER], histories, served.encode(histories), np.ones(1, np.bool_))
-    codes = _codes(prepared, "user", settings.users) if settings.users else np.arange(prepared.users.height)
-    ids = prepared.users["user_id"].gather(codes).to_list()
+    known = prepared.users["user_id"]
+    codes = _codes("user", settings.users, known) if settings.users else np.arange(len(known))
+    ids = known.gather(codes).to_list()
     return _Asked(ids, served.histories.rows(codes), served.user_UD[codes], served.reachable_U[codes])
 
 
-def _codes(prepared: Prepared, kind: str, ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    frame = prepared.users if kind == "user" else prepared.items
-    known = frame[f"{kind}_id"].to_list()
+def _codes(kind: str, ids: Sequence[str], all_ids: pl.Series) -> npt.NDArray[np.int64]:
+    known = all_ids.to_list()
     code_of = dict(zip(known, range(len(known)), strict=True))
     missing = [name for name in ids if name not in code_of]
     if missing:
@@ -116,41 +150,41 @@ def _codes(prepared: Prepared, kind: str, ids: Sequence[str]) -> npt.NDArray[np.
     return np.array([code_of[name] for name in ids], dtype=np.int64)
 
 
-def _allowed(served: Served, settings: RecommendSettings) -> npt.NDArray[np.bool_]:
-    allowed_I = served.reachable_I.copy()
+def _allowed(stock: Shelf, settings: RecommendSettings) -> npt.NDArray[np.bool_]:
+    allowed_J = stock.reachable_J.copy()
     if settings.items_allow is not None:
-        listed = np.zeros_like(allowed_I)
-        listed[_codes(served.prepared, "item", settings.items_allow)] = True
-        allowed_I &= listed
+        listed = np.zeros_like(allowed_J)
+        listed[_codes("item", settings.items_allow, stock.ids)] = True
+        allowed_J &= listed
     if settings.items_deny:
-        allowed_I[_codes(served.prepared, "item", settings.items_deny)] = False
-    return allowed_I
+        allowed_J[_codes("item", settings.items_deny, stock.ids)] = False
+    return allowed_J
 
 
-def _lists(served: Served, asked: _Asked, settings: RecommendSettings, device: str) -> pl.DataFrame:
+def _lists(served: Served, asked: _Asked, stock: Shelf, settings: RecommendSettings, device: str) -> pl.DataFrame:
     import polars as pl
 
     from reccli.retrieval.topk import top_k
 
-    allowed_I = _allowed(served, settings)
-    seen = None if settings.include_seen else asked.histories
+    allowed_J = _allowed(stock, settings)
+    seen = None if settings.include_seen else replace(asked.histories, n_items=stock.n_items)
     item_UK, score_UK = top_k(
-        asked.vector_UD, served.item_ID, k=settings.k, seen=seen, allowed_I=allowed_I, device=device
+        asked.vector_UD, stock.vector_JD, k=settings.k, seen=seen, allowed_I=allowed_J, device=device
     )
     fallback = np.flatnonzero(~asked.served_U)
     if len(fallback):
-        popular_ID = popularity_scores(served.histories)
+        popular_JD = popularity_scores(replace(served.histories, n_items=stock.n_items))
         one_UD = np.ones((len(fallback), 1), np.float32)
         masked = None if seen is None else seen.rows(fallback)
         item_UK[fallback], score_UK[fallback] = top_k(
-            one_UD, popular_ID, k=settings.k, seen=masked, allowed_I=allowed_I, device=device
+            one_UD, popular_JD, k=settings.k, seen=masked, allowed_I=allowed_J, device=device
         )
     row, rank = np.nonzero(item_UK >= 0)
     code = item_UK[row, rank]
     reason: Any = [None] * len(row)
     if settings.explain:
-        titles = served.prepared.items.select(pl.coalesce("title", "item_id"))["title"].to_list()
-        reason = reasons_for(item_UK, asked.histories, served.item_ID, titles)[row, rank].tolist()
+        titles = pl.select(pl.coalesce(stock.titles, stock.ids)).to_series().to_list()
+        reason = reasons_for(item_UK, asked.histories, stock.vector_JD, titles)[row, rank].tolist()
     reason = pl.Series(reason, dtype=pl.String)
     if len(fallback):
         popular = ~asked.served_U[row]
@@ -159,15 +193,17 @@ def _lists(served: Served, asked: _Asked, settings: RecommendSettings, device: s
         {
             "user_id": pl.Series(asked.ids, dtype=pl.String).gather(row),
             "rank": (rank + 1).astype(np.uint32),
-            "item_id": served.prepared.items["item_id"].gather(code),
-            "title": served.prepared.items["title"].gather(code),
+            "item_id": stock.ids.gather(code),
+            "title": stock.titles.gather(code),
             "score": score_UK[row, rank],
             "reason": reason,
         }
     )
 
 
-def _facts(served: Served, asked: _Asked, frame: pl.DataFrame, settings: RecommendSettings) -> dict[str, Any]:
+def _facts(
+    served: Served, asked: _Asked, stock: Shelf, frame: pl.DataFrame, settings: RecommendSettings
+) -> dict[str, Any]:
     reachable = served.reachable_I
     return {
         "run": served.version.name,
@@ -179,6 +215,8 @@ def _facts(served: Served, asked: _Asked, frame: pl.DataFrame, settings: Recomme
         "popularity_users": int((~asked.served_U).sum()),
         "unreachable_items": int((~reachable).sum()),
         "catalogue": len(reachable),
+        "new_items": stock.n_new,
+        "new_items_listed": int(frame["item_id"].is_in(stock.ids.tail(stock.n_new).implode()).sum()),
     }
 
 
@@ -195,6 +233,9 @@ def _lines(
     lines = [f"recommended by {run.name}  {facts['users']:,} users x {facts['k']}  {facts['rows']:,} rows"]
     if facts["popularity_users"]:
         lines.append(f"{facts['popularity_users']:,} users without a usable history got the popularity list")
+    if facts["new_items"]:
+        among = "" if settings.only_new else f" among {facts['catalogue']:,} of the catalogue"
+        lines.append(f"{facts['new_items']:,} new items by their texts{among}, in {facts['new_items_listed']:,} rows")
     if not facts["refitted"]:
         lines.append(
             f"run {run.name} was not refitted on all that is known: it cannot reach {facts['unreachable_items']:,} of "

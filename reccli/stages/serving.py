@@ -5,6 +5,7 @@ U users, I items, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["Served", "open_run", "popularity_scores"]
 
 Float32 = npt.NDArray[np.float32]
+LACKS = {
+    "serves_new_users": (
+        "knows only the users it was trained on",
+        "train one that reads histories: reccli finetune --encoder history",
+    ),
+    "serves_new_items": (
+        "knows only the items it was trained on",
+        "train one that reads texts: reccli finetune --encoder bert",
+    ),
+    "serves_user_texts": (
+        "does not read texts of users",
+        "train one that does: reccli finetune --encoder bert",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -81,13 +96,40 @@ class Served:
         Raises:
             ConfigError: The encoder knows only the users it was trained on.
         """
-        if not self.facts.get("serves_new_users"):
-            encoder = self.version.manifest.settings.get("encoder")
-            raise ConfigError(
-                f"encoder '{encoder}' of run '{self.version.name}' knows only the users it was trained on",
-                hint="train one that reads histories: reccli finetune --encoder history",
-            )
+        self.require("serves_new_users")
         return np.asarray(self.fitted.user_vectors(histories), dtype=np.float32)
+
+    def encode_items(self, texts: Sequence[str]) -> Float32:
+        """Return stored vectors of items given by text, ND.
+
+        Raises:
+            ConfigError: The encoder knows only the items it was trained on.
+        """
+        self.require("serves_new_items")
+        return np.asarray(self.fitted.text_vectors(texts), dtype=np.float32)
+
+    def encode_user_texts(self, texts: Sequence[str]) -> Float32:
+        """Return stored vectors of users given by text, ND.
+
+        Raises:
+            ConfigError: The encoder does not read texts of users.
+        """
+        self.require("serves_user_texts")
+        return np.asarray(self.fitted.user_text_vectors(texts), dtype=np.float32)
+
+    def require(self, ability: str) -> None:
+        """Refuse what the encoder of the run cannot do.
+
+        Args:
+            ability: `serves_new_users`, `serves_new_items` or `serves_user_texts`.
+
+        Raises:
+            ConfigError: With an encoder that can.
+        """
+        if not self.facts.get(ability):
+            what, hint = LACKS[ability]
+            encoder = self.version.manifest.settings.get("encoder")
+            raise ConfigError(f"encoder '{encoder}' of run '{self.version.name}' {what}", hint=hint)
 
     @cached_property
     def reachable_I(self) -> npt.NDArray[np.bool_]:

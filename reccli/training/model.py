@@ -62,13 +62,13 @@ class ScoringModel(nn.Module):
         self.needs: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
         predicts = data.task in ("rating", "ctr")
         self.values = (
-            Values(data, folding=type(encoder).serves_new_users, scaled=similarity.name != "dot") if predicts else None
+            Values(data, folding=encoder.serves_new_users, scaled=similarity.name != "dot") if predicts else None
         )
         masked = "negatives" in self.needs or ("table" in self.needs and loss is not None and loss.masks_table)
         self.known = _known(data, mechanics) if masked else None
         self.memory = _memory(data, mechanics, self.needs)
-        warm_I = None if type(encoder).serves_new_items else encoder.warm_items()
-        if warm_I is None and not type(encoder).serves_new_items:
+        warm_I = None if encoder.serves_new_items else encoder.warm_items()
+        if warm_I is None and not encoder.serves_new_items:
             warm_I = torch.from_numpy(data.item_count_I() > 0)
         self.warm_I = warm_I
         self.warm_U = torch.from_numpy(data.train.length_U > 0)
@@ -127,14 +127,27 @@ class ScoringModel(nn.Module):
 
         An encoder that knows only its training users gives those, zeros for the ones without training rows.
         """
-        user_UD = self.encoder.export_users(histories)
+        known_U = None if self.encoder.serves_new_users else self.warm_U
+        return self.stored(self.encoder.export_users(histories), histories, known_U)
+
+    @torch.no_grad()
+    def stored(self, user_UD: Tensor, histories: Histories | None, known_U: Tensor | None = None) -> Tensor:
+        """Return what is stored for users, US.
+
+        Args:
+            user_UD: Their embeddings.
+            histories: Their histories, for their biases; None where there are none.
+            known_U: Users whose embeddings mean something; None for all.
+        """
         user_US = self.similarity.stored_users(user_UD)
-        if not type(self.encoder).serves_new_users:
-            user_US = user_US * self.warm_U[:, None]
+        if known_U is not None:
+            user_US = user_US * known_U[:, None]
         if self.values is None:
             return user_US
         scale = self.values.log_scale.detach().exp().cpu()
-        bias_U = self.values.mean.cpu() + self.values.user_bias_of(histories)
+        bias_U = self.values.mean.cpu().expand(len(user_UD))
+        if histories is not None:
+            bias_U = bias_U + self.values.user_bias_of(histories)
         bias_U = bias_U + scale * self.similarity.user_offset_U(user_UD)
         return torch.cat([scale * user_US, bias_U[:, None], torch.ones(len(bias_U), 1)], dim=1)
 

@@ -60,6 +60,11 @@ class Fitted:
             item_NS = torch.cat([item_NS, torch.ones(len(item_NS), 1), torch.zeros(len(item_NS), 1)], dim=1)
         return item_NS.float().numpy()
 
+    def user_text_vectors(self, texts: Sequence[str]) -> Float32:
+        """Return stored vectors of users given by text alone, NS (encoders that serve texts of users)."""
+        self.model.eval()
+        return self.model.stored(self.model.encoder.encode_user_texts(texts), None).float().numpy()
+
 
 def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -> Fitted:
     """Rebuild a finetune run's model; nothing is solved or trained again.
@@ -97,7 +102,7 @@ def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -
             f"{file} does not fit encoder '{settings['encoder']}': {str(error).splitlines()[0]}",
             hint="rebuild it: reccli finetune --force",
         ) from error
-    if not type(encoder).serves_new_items:
+    if not encoder.serves_new_items:
         warm_I = encoder.warm_items()  # of the weights just loaded
         model.warm_I = model.warm_I if warm_I is None else warm_I
     return Fitted(model.to(device).eval(), prepared.task, run_task)

@@ -91,7 +91,7 @@ class Validator:
         """Return the metric by name; empty where there is nothing to validate on."""
         if not len(self.user_V):
             return {}
-        folds = type(model.encoder).serves_new_users
+        folds = model.encoder.serves_new_users
         known = self.train.rows(self.user_V) if folds else self.train
         user_VS = model.user_vectors(known)
         user_VS = user_VS if folds else user_VS[self.user_V]

@@ -189,3 +189,10 @@ def test_plugins_list_show_and_check(run: Run) -> None:
     assert "did you mean 'infonce'?" in err
     code, _, err = run("plugins", "list", "--kind", "los")
     assert (code, err.splitlines()[0][:60]) == (2, "error: no kind called 'los'; did you mean 'loss'? (encoder, ")
+
+
+def test_recommend_takes_new_items_and_texts_of_users(run: Run, stages: dict[str, Any]) -> None:
+    code, _, _ = run("recommend", "--items", "new.csv", "--only-new", "--user-text", "films about space")
+    assert code == 0
+    settings = stages["settings"]
+    assert (settings.new_items, settings.only_new, settings.user_text) == ("new.csv", True, "films about space")
