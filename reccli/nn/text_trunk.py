@@ -22,6 +22,7 @@ from reccli.nn.text_folder import PRETRAINED, find_model, model_digest, model_la
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_tower import check_mode
+from reccli.nn.text_usage import PROMPTS_FILE, TextUsage, usage_of
 
 __all__ = ["MOST_ON_CPU", "TextTrunk", "TrunkSettings", "most_texts", "text_trunk", "trunk_determinants"]
 
@@ -40,8 +41,10 @@ class TrunkSettings(ComponentSettings):
     """What is trained: `lora`, `last-N` layers, `all`, or `auto` (all on CUDA, the last 2 layers on the CPU)."""
     most: int | None = Field(default=None, ge=0)
     """Most texts of an epoch, drawn at random; 0 for all. Without it 5,000 on the CPU, all on CUDA."""
-    pooling: Literal["mean", "cls"] = "mean"
-    """How tokens become a text's vector."""
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
+    prefix: str | None = None
+    """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
     max_length: int = Field(default=64, ge=4, le=8192)
     """Tokens of a text that count; batches are only as long as their longest text."""
     text_batch: int = Field(default=128, ge=1)
@@ -57,14 +60,15 @@ class TextTrunk(nn.Module):
         source: The text model.
         texts: One text per item.
         context: Seeds the draw of the texts that are held out.
+        usage: What the model wants to stand before a text.
 
     Raises:
         DataError: There are fewer than two distinct texts.
     """
 
-    def __init__(self, source: TextSource, texts: list[str], context: Context) -> None:
+    def __init__(self, source: TextSource, texts: list[str], context: Context, *, usage: TextUsage) -> None:
         super().__init__()
-        self.source, self.item_texts = source, texts
+        self.source, self.usage, self.item_texts = source, usage, texts
         self.texts = sorted({text for text in texts if text.strip()})
         if len(self.texts) < 2:
             raise DataError(
@@ -75,7 +79,7 @@ class TextTrunk(nn.Module):
         self.text_I = np.array([code.get(text, -1) for text in texts], np.int64)
         self._order_T = context.numpy_generator("trunk held out").permutation(len(self.texts))
         self._n_held = min(MOST_HELD, len(self.texts) // 20)
-        self.tokens = source.tower.tokenise(self.texts)
+        self.tokens = source.tower.tokenise(usage.items(self.texts))
         self.trained = source.tower.trained_as_state()
         self._vector_ID: npt.NDArray[np.float32] | None = None
         self._saved: Path | None = None
@@ -107,7 +111,7 @@ class TextTrunk(nn.Module):
 
     def text_vectors(self) -> npt.NDArray[np.float32]:
         """Return unit vectors of the distinct texts by the weights as they are now, TD, without dropout."""
-        return self.source.vectors(self.texts, cached=False)
+        return self.source.vectors(self.usage.items(self.texts), cached=False)
 
     def groups(self) -> Iterator[dict[str, Any]]:
         """Yield the optimiser group of the trained weights."""
@@ -116,7 +120,7 @@ class TextTrunk(nn.Module):
     def item_vectors(self) -> npt.NDArray[np.float32]:
         """Return the items' vectors under the trained model, ID; made once, when training is over."""
         if self._vector_ID is None:
-            self._vector_ID = self.source.vectors(self.item_texts, cached=False)
+            self._vector_ID = self.source.vectors(self.usage.items(self.item_texts), cached=False)
         return self._vector_ID
 
     def save(self, folder: Path) -> None:
@@ -125,7 +129,10 @@ class TextTrunk(nn.Module):
         if self._saved == place:
             return
         self.source.tower.save(place)
-        self.source.hand_over(place, self.item_texts, self.item_vectors())
+        prompts = self.source.folder / PROMPTS_FILE
+        if prompts.is_file():
+            (place / PROMPTS_FILE).write_bytes(prompts.read_bytes())
+        self.source.hand_over(place, self.usage.items(self.item_texts), self.item_vectors())
         self._saved = place
 
     def story(self) -> str:
@@ -171,10 +178,12 @@ def text_trunk(settings: TrunkSettings, data: TrainingData, context: Context) ->
     """
     shared = context.shared if context.shared is not None else {}
     if SHARED not in shared:
+        folder = find_model(settings.path, online=context.online)
+        usage = usage_of(folder, pooling=settings.pooling, prefix=settings.prefix)
         source = TextSource(
-            find_model(settings.path, online=context.online),
+            folder,
             mode=_mode(settings, context),
-            pooling=settings.pooling,
+            pooling=usage.pooling,
             max_length=settings.max_length,
             batch=settings.text_batch,
             seed=context.derived_seed("text adapters"),
@@ -182,7 +191,7 @@ def text_trunk(settings: TrunkSettings, data: TrainingData, context: Context) ->
             cache=context.cache,
             say=context.say,
         )
-        trunk = TextTrunk(source, item_texts(data, context), context)
+        trunk = TextTrunk(source, item_texts(data, context), context, usage=usage)
         context.say(f"text model: {trunk.story()}; {len(trunk.texts):,} texts, {len(trunk.held_T):,} held out")
         shared[SHARED] = trunk
     found: TextTrunk = shared[SHARED]
@@ -195,6 +204,7 @@ def trunk_determinants(settings: TrunkSettings, context: Context) -> dict[str, s
         "text model": model_digest(find_model(settings.path, online=context.online)),
         "train": _mode(settings, context),
         "most": str(most_texts(settings, context)),
+        "pooling": usage_of(find_model(settings.path, online=context.online), pooling=settings.pooling).pooling,
     }
 
 

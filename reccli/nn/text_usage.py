@@ -10,7 +10,7 @@ from typing import Any
 from reccli.errors import ConfigError, one_of
 from reccli.nn.text_folder import DECODERS, read_json
 
-__all__ = ["POOLINGS", "POOLING_FILE", "TextUsage", "pooling_config", "usage_of"]
+__all__ = ["POOLINGS", "POOLING_FILE", "PROMPTS_FILE", "TextUsage", "pooling_config", "usage_of"]
 
 POOLINGS = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "last": "pooling_mode_lasttoken"}
 POOLING_FILE = Path("1_Pooling") / "config.json"
