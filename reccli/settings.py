@@ -198,6 +198,8 @@ class FinetuneSettings(StageSettings):
     """Seconds after which training stops with what it has."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Numbers of the forward pass; `auto` is bf16 on CUDA devices that have it, else fp32."""
+    compile: bool = False
+    """Compile the text model (torch.compile): a minute at the start for faster steps after it."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(default=None, ge=1)

@@ -123,6 +123,10 @@ class Encoder(Component, nn.Module):
         """Return embeddings of users given by text alone, ND on the CPU (`serves_user_texts`)."""
         raise NotImplementedError(f"{type(self).__name__}.encode_user_texts")
 
+    def compiled_parts(self) -> list[nn.Module]:
+        """Return the modules that `torch.compile` is worth its time for; none unless a subclass says otherwise."""
+        return []
+
     def warm_items(self) -> Tensor | None:
         """Return a bool mask of I items that the encoder has a meaningful vector for, or None for all of them."""
         return None

@@ -37,6 +37,7 @@ FLAGS = [
     Flag("metric", metavar="ndcg@10"),
     Flag("max_time", metavar="SECONDS"),
     Flag("precision"),
+    Flag("compile"),
     Flag("device"),
     Flag("threads"),
     Flag("online"),

@@ -214,6 +214,10 @@ class Bert(Encoder):
         """Return item vectors, ND."""
         return self._items(self.table(item_N, micro_batch=self.micro_batch))
 
+    def compiled_parts(self) -> list[nn.Module]:
+        """Return the text model where it is trained."""
+        return [self.source.tower.model] if self.table.trained else []
+
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield the head, and the text model at a rate of its own."""
         yield {"params": [self.head_DD, self.tilt_D], "lr_scale": 1.0}

@@ -65,6 +65,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     import torch
 
     from reccli.api import Context, Similarity
+    from reccli.training.compiling import compile_parts
     from reccli.training.component_data import component_data
     from reccli.training.model import ScoringModel
     from reccli.training.pretrained import read_features
@@ -89,6 +90,8 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
     model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, _mechanics(settings))
     model = model.to(job.device)
+    if settings.compile:
+        compile_parts(encoder, job.device)
     outcome = _train(job, model, data, context, manifest)
     model.eval()
     failpoint.hit("finetune.trained")

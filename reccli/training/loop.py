@@ -15,6 +15,7 @@ from reccli.errors import DivergedError, Interrupted, OutOfMemoryError
 from reccli.training.averaging import WeightAverage
 from reccli.training.batching import steps_of
 from reccli.training.checkpoint import Checkpoints
+from reccli.training.compiling import compiling_errors
 from reccli.training.early_stopping import Best
 from reccli.training.optimizers import build_optimizer, set_rate
 from reccli.training.precision import Precision
@@ -54,6 +55,8 @@ class Loop:
     def __init__(self, task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpoints | None) -> None:
         self.task, self.plan, self.monitor, self.checkpoints = task, plan, monitor, checkpoints
         self.precision = Precision(plan.precision, plan.device)
+        if self.precision.note:
+            monitor.say(self.precision.note)
         self.optimizer = build_optimizer(
             plan.optimizer,
             task.parameter_groups(),
@@ -79,7 +82,7 @@ class Loop:
         else:
             self._validate(0)
         stopped = "epochs"
-        with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, _memory_errors(self.plan):
+        with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, _told(self.plan):
             while self.epoch <= self.plan.epochs:
                 self._epoch(progress)
                 stopped = self._end_epoch(progress) or stopped
@@ -111,13 +114,15 @@ class Loop:
                 break
 
     def _begin_epoch(self) -> None:
-        """Begin an epoch, or take one up in the middle: what its beginning drew is drawn already."""
+        """Begin an epoch, or take one up in the middle: what its beginning drew and changed is in the checkpoint."""
         if self.position == 0:
             self.task.begin_epoch(self.epoch)
             return
         task, device = self.task, self.plan.device
         state = random_state(task.module, task.generators, device)
-        task.begin_epoch(self.epoch)
+        tensors = {name: value.detach().clone() for name, value in task.module.state_dict().items()}
+        task.begin_epoch(self.epoch)  # for what it keeps outside the state; a table would be made of later weights
+        task.module.load_state_dict(tensors)
         load_random(task.module, task.generators, device, *state)
 
     def _step(self, row_B: Tensor) -> None:
@@ -230,6 +235,13 @@ class Loop:
             f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {rate:.2g}){where}",
             hint=f"lower the rate: --learning-rate {self.plan.learning_rate / 10:.2g}, or clip gradients: --clip 1",
         )
+
+
+@contextlib.contextmanager
+def _told(plan: Plan) -> Iterator[None]:
+    """Turn what torch raises for want of memory or of a compiler into errors that say so."""
+    with compiling_errors(), _memory_errors(plan):
+        yield
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ __all__ = ["Precision"]
 
 
 class Precision:
-    """Autocast and gradient scaling for one device.
+    """Autocast and gradient scaling for one device. Weights stay float32; `note` is a line for people, or "".
 
     Args:
         name: `auto` (bf16 on CUDA devices that have it, else fp32), `fp32`, `bf16` or `fp16`.
@@ -32,6 +32,9 @@ class Precision:
         if name == "fp16" and device.type != "cuda":
             raise DeviceError("precision fp16 needs a CUDA device", hint="--precision fp32")
         self.name, self.device = name, device
+        self.note = ""
+        if name == "bf16" and device.type == "cpu" and not _cpu_has_bf16():
+            self.note = "precision bf16: this CPU has no such numbers of its own and imitates them, slower than fp32"
         self.scaler = torch.amp.GradScaler("cuda") if name == "fp16" else None
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -48,3 +51,11 @@ class Precision:
         """Take up a checkpoint's state."""
         if self.scaler is not None and state:
             self.scaler.load_state_dict(state)
+
+
+def _cpu_has_bf16() -> bool:
+    ask = getattr(torch.cpu, "get_capabilities", None)  # not in older versions of torch
+    if ask is None:
+        return True
+    found = ask()
+    return any(bool(found.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16", "sve_bf16"))

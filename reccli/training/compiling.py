@@ -1,0 +1,80 @@
+"""torch.compile for the parts of an encoder that are worth it, and plain words where it cannot work."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+
+import torch
+
+from reccli.api.encoder import Encoder
+from reccli.errors import ConfigError, DeviceError
+
+__all__ = ["compile_parts", "compiling_errors"]
+
+CPU_COMPILERS = ("g++", "clang++", "c++", "cl")
+HINT = "run without --compile"
+
+
+def compile_parts(encoder: Encoder, device: torch.device, *, backend: str = "inductor") -> None:
+    """Have an encoder's costly modules compiled when they first run; their names and weights stay as they are.
+
+    Lengths of texts differ from batch to batch, so shapes are taken as variable.
+
+    Args:
+        encoder: Set up, and on its device.
+        device: Where it runs.
+        backend: torch's name of what compiles.
+
+    Raises:
+        ConfigError: The encoder has no such module.
+        DeviceError: Nothing here can compile for the device.
+    """
+    parts = encoder.compiled_parts()
+    if not parts:
+        raise ConfigError(
+            f"compile: encoder '{type(encoder).__name__}' has nothing to compile as it is set",
+            hint=f"{HINT}, or train a text model: --encoder bert --train last-2 --compile",
+        )
+    _check(device, backend)
+    for part in parts:
+        part.compile(dynamic=True, backend=backend)
+
+
+def _check(device: torch.device, backend: str) -> None:
+    from torch._dynamo.eval_frame import check_if_dynamo_supported
+
+    try:
+        check_if_dynamo_supported()
+    except RuntimeError as error:
+        raise DeviceError(f"compile: {str(error).splitlines()[0]}", hint=HINT) from error
+    if backend != "inductor":
+        return
+    if device.type == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), *CPU_COMPILERS)):
+        raise DeviceError("compile: torch needs a C++ compiler for the CPU, and there is none", hint=HINT)
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise DeviceError("compile: torch needs triton for CUDA, and it is not installed", hint=HINT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what torch's own modules say to each other while they are imported
+        importlib.import_module("torch._inductor.compile_fx")
+
+
+@contextlib.contextmanager
+def compiling_errors() -> Iterator[None]:
+    """Turn what torch.compile raises while a model first runs into one error that says so.
+
+    Raises:
+        DeviceError: The model cannot be compiled here.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = lines[0] if lines else type(error).__name__
+        raise DeviceError(f"compile: this model cannot be compiled here: {reason}", hint=HINT) from error

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_bert import tiny_bert
+
+from reccli import registry
+from reccli.api import Context
+from reccli.encoders.bert import Bert
+from reccli.errors import ConfigError, DeviceError
+from reccli.testing import checkerboard
+from reccli.training import compiling
+from reccli.training.compiling import compile_parts, compiling_errors
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    yield
+    torch.compiler.reset()
+
+
+def bert(folder: Path, train: str = "all") -> Bert:
+    encoder = Bert(Bert.Settings(path=str(tiny_bert(folder / "tiny", dropout=0.0)), train=train))
+    encoder.setup(checkerboard(users=8, items=8).data, Context(seed=3))
+    return encoder
+
+
+def same_vectors_and_gradients(folder: Path, backend: str) -> None:
+    encoder = bert(folder)
+    encoder.begin_epoch(1)
+    results = []
+    for compiled in (False, True):
+        if compiled:
+            names = list(encoder.state_dict())
+            compile_parts(encoder, CPU, backend=backend)
+            assert list(encoder.state_dict()) == names
+        encoder.train()
+        for codes in (torch.arange(6), torch.arange(3)):
+            vector = encoder.items(codes)
+        encoder.zero_grad()
+        vector.sin().sum().backward()
+        gradients = [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
+        results.append((vector.detach(), gradients))
+    torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-4, atol=1e-5)
+    for first, second in zip(results[0][1], results[1][1], strict=True):
+        torch.testing.assert_close(second, first, rtol=1e-3, atol=1e-5)
+
+
+def test_compiled_is_the_same(tmp_path: Path) -> None:
+    same_vectors_and_gradients(tmp_path, "aot_eager")
+
+
+@pytest.mark.slow
+def test_compiled_to_machine_code_is_the_same(tmp_path: Path) -> None:
+    same_vectors_and_gradients(tmp_path, "inductor")
+
+
+def test_encoders_without_such_parts_are_refused(tmp_path: Path) -> None:
+    encoder = registry.create("encoder", "mf")
+    encoder.setup(checkerboard(users=8, items=8).data, Context())
+    with pytest.raises(ConfigError, match="encoder 'MF' has nothing to compile"):
+        compile_parts(encoder, CPU)
+    with pytest.raises(ConfigError, match="'Bert' has nothing to compile as it is set"):
+        compile_parts(bert(tmp_path, "head"), CPU)
+
+
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = bert(tmp_path)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    with pytest.raises(DeviceError, match=r"needs a C\+\+ compiler"):
+        compile_parts(encoder, CPU)
+    monkeypatch.setattr(compiling.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match="needs triton"):
+        compile_parts(encoder, torch.device("cuda"))
+
+
+def test_what_fails_at_the_first_step_is_told_in_one_line(tmp_path: Path) -> None:
+    def broken(graph: object, inputs: object) -> object:
+        raise ValueError("no such operation\nand more")
+
+    encoder = bert(tmp_path)
+    for part in encoder.compiled_parts():
+        part.compile(backend=broken)
+    encoder.train()
+    with pytest.raises(DeviceError, match="cannot be compiled here") as told, compiling_errors():
+        encoder.items(torch.arange(4))
+    assert "\n" not in told.value.message
+    with pytest.raises(ZeroDivisionError), compiling_errors():
+        _ = 1 / 0
