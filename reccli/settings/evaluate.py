@@ -1,0 +1,42 @@
+"""What can be set for `reccli evaluate`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from reccli.settings.base import StageSettings
+
+__all__ = ["EvaluateSettings"]
+
+
+class EvaluateSettings(StageSettings):
+    """Settings of `reccli evaluate`."""
+
+    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads"})
+
+    runs: tuple[str, ...] = ()
+    """Finetune runs to evaluate; the last one without any."""
+    compare: bool = False
+    """Give the difference of every further run to the first with a paired bootstrap interval."""
+    split: Literal["valid", "test"] = "test"
+    """Which part to predict."""
+    metrics: tuple[str, ...] = ()
+    """Metrics; all that fit the task without any."""
+    ks: tuple[int, ...] = (10, 20)
+    """Cut-offs of the lists."""
+    candidates: Literal["all", "warm", "cold"] = "all"
+    """Items to rank: the whole catalogue, items seen in training, or items unseen in training."""
+    resamples: int = Field(default=1000, ge=0)
+    """Bootstrap resamples; 0 for no intervals."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Coverage of intervals."""
+    gates: tuple[str, ...] = ()
+    """Conditions on metrics, as `ndcg@10>=0.12`; a miss exits 13."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; all cores without one."""
+    seed: int = Field(default=42, ge=0)
+    """Seed of the bootstrap."""
