@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from reccli.api import Context, Objective, Pretrained, TrainingData
 from reccli.nn.text_trunk import TextTrunk, TrunkSettings, text_trunk, trunk_determinants
 
-__all__ = ["TextObjective"]
+__all__ = ["HEAD_SCALE", "TextObjective"]
 
 HEAD_SCALE = 30.0
 
@@ -25,6 +25,8 @@ class TextObjective(Objective):
 
     Settings: ClassVar[type[TrunkSettings]] = TrunkSettings
     trunk: TextTrunk
+    head_scale: float = HEAD_SCALE
+    """Factor on the learning rate for what the objective adds to the text model; an instance may set it."""
 
     def open(self, data: TrainingData, context: Context) -> None:
         """Open the text model, or take the one that another objective of the run has opened."""
@@ -39,7 +41,7 @@ class TextObjective(Objective):
         yield from self.trunk.groups()
         shared = {id(parameter) for parameter in self.trunk.parameters()}
         own = [p for p in self.parameters() if p.requires_grad and id(p) not in shared]
-        yield {"params": own, "lr_scale": HEAD_SCALE}
+        yield {"params": own, "lr_scale": self.head_scale}
 
     def finish(self) -> Pretrained:
         """Return the items' vectors under the trained model."""
