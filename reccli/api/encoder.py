@@ -94,8 +94,11 @@ class Encoder(Component, nn.Module):
         return []
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield optimiser groups: `params`, `lr_scale` (times the learning rate), `weight_decay` where it differs, and
-        `warmup` (share of steps over which the rate rises) where it is longer than the run's."""
+        """Yield optimiser groups.
+
+        A group has `params`, and where they differ `lr_scale` (times the learning rate), `weight_decay`, and `warmup`
+        (share of steps over which the rate rises, if longer than the run's).
+        """
         yield {"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}
 
     @torch.no_grad()
@@ -123,12 +126,23 @@ class Encoder(Component, nn.Module):
         """Return embeddings of users given by text alone, ND on the CPU (`serves_user_texts`)."""
         raise NotImplementedError(f"{type(self).__name__}.encode_user_texts")
 
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the tables of embeddings (users, items, tokens) that adversarial training moves row by row."""
+        return []
+
     def compiled_parts(self) -> list[nn.Module]:
         """Return the modules that `torch.compile` is worth its time for; none unless a subclass says otherwise."""
         return []
 
     def warm_items(self) -> Tensor | None:
         """Return a bool mask of I items that the encoder has a meaningful vector for, or None for all of them."""
+        return None
+
+    def warm_users(self) -> Tensor | None:
+        """Return a bool mask of the training users that the encoder has a meaningful vector for.
+
+        None means those with training rows. Only an encoder without `serves_new_users` is asked.
+        """
         return None
 
     @property

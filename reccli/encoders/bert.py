@@ -25,6 +25,7 @@ from reccli.nn.text_table import TextTable
 from reccli.nn.text_tower import check_mode, has_peft
 from reccli.nn.text_training import TextTraining
 from reccli.nn.text_usage import usage_of
+from reccli.nn.text_users import AttendedHistories, UserTexts
 
 __all__ = ["Bert"]
 
@@ -58,7 +59,9 @@ class Bert(Encoder):
         When the text model is trained, gradients reach it through the batch's positives and negatives. The vectors that
         histories are made of come from a table without gradients, refreshed once an epoch: gradients through whole
         histories would cost some hundred texts per row. Centring matters: sentence models put all texts of one domain
-        into a narrow cone, and without it the cosine tells little (NDCG@20 of cold films .12 instead of .20).
+        into a narrow cone, and without it the cosine tells little (NDCG@20 of cold films .12 instead of .20). With
+        `user=text` users who came after training are served by their texts, not by histories; a user text made of
+        `{history}` names the very items that training is to find, so that attributes are the better text.
 
     Paper:
         Reimers, Gurevych: Sentence-BERT, EMNLP 2019, https://arxiv.org/abs/1908.10084 (the model). Hou et al.: Towards
@@ -87,6 +90,8 @@ class Bert(Encoder):
         """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
         user_prefix: str | None = None
         """What stands before a user's text, as `query: ` for E5 or the instruction of BGE."""
+        user: Literal["history", "attention", "text"] = "history"
+        """What a user is: the plain mean of the history, a mean weighed by attention, or the user's own text."""
         max_length: int = Field(default=64, ge=4, le=8192)
         """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
         text_batch: int = Field(default=128, ge=1)
@@ -142,6 +147,7 @@ class Bert(Encoder):
         texts = self.usage.items(item_texts(data, context))
         self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
         self._histories(data.train)
+        self._user_side(data, context)
         head_DD, tilt_D = torch.zeros(self.table.size, self.table.size), torch.zeros(self.table.size)
         if choice.start == "ridge" and not context.restoring:
             found = ridge_head(self.table.base_ID, data.train, context.numpy_generator)
@@ -182,6 +188,24 @@ class Bert(Encoder):
         self.register_buffer("own_E", torch.from_numpy(pair_weights(train, self.weight_E)), persistent=False)
         self.sum_UD: tuple[Tensor, int, Tensor] | None = None
 
+    def _user_side(self, data: TrainingData, context: Context) -> None:
+        """Build what makes users of something else than the plain mean of their history."""
+        self.side: AttendedHistories | UserTexts | None = None
+        if self.settings.user == "attention":
+            generator = context.generator("bert attention")
+            self.side = AttendedHistories(data.train, self._weights, self.table.size, generator)
+        elif self.settings.user == "text":
+            texts = list(data.user_text_U or [""] * data.n_users)
+            told_U = torch.tensor([bool(text.strip()) for text in texts])
+            texts = self.usage.users(texts)
+            base_ID = self.table.base_ID
+            self.side = UserTexts(self.source, texts, told_U, data.train, base_ID, restoring=context.restoring)
+            self.serves_new_users = False
+
+    def warm_users(self) -> Tensor | None:
+        """Return the users who have a text, where users are their texts."""
+        return self.side.told_U.cpu() if isinstance(self.side, UserTexts) else None
+
     def _weights(self, histories: Histories) -> npt.NDArray[np.float32]:
         return interaction_weights(histories, recency=self.settings.recency, longest=self.settings.history)
 
@@ -206,6 +230,8 @@ class Bert(Encoder):
         """Return the mean of each row's history without its own positive, through the head: BD."""
         if not self.training:
             self.table.refresh()
+        if self.side is not None:
+            return self._users(self.side.of_rows(batch, self.table.base_ID))
         own_B1 = self.own_E[batch.row_B].unsqueeze(1)
         rest_BD = self._sums()[batch.user_B] - own_B1 * self.table.base_ID[batch.item_B]
         return self._users(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
@@ -214,6 +240,10 @@ class Bert(Encoder):
         """Return item vectors, ND."""
         return self._items(self.table(item_N, micro_batch=self.micro_batch))
 
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the table of tokens where the text model is trained."""
+        return [self.source.tower.model.get_input_embeddings().weight] if self.table.trained else []
+
     def compiled_parts(self) -> list[nn.Module]:
         """Return the text model where it is trained."""
         return [self.source.tower.model] if self.table.trained else []
@@ -221,6 +251,8 @@ class Bert(Encoder):
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield the head, and the text model at a rate of its own."""
         yield {"params": [self.head_DD, self.tilt_D], "lr_scale": 1.0}
+        if self.side is not None:
+            yield {"params": [*self.side.parameters()], "lr_scale": 1.0}
         yield from self.table.groups(self.settings)
 
     @torch.no_grad()
@@ -233,6 +265,8 @@ class Bert(Encoder):
     def export_users(self, histories: Histories) -> Tensor:
         """Return user vectors from any histories, UD on the CPU; zeros for an empty one."""
         self.table.refresh()
+        if self.side is not None:
+            return self._users(self.side.of_histories(histories, self.table.base_ID)).float().cpu()
         weight_E = self._weights(histories)
         total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
         sum_UD = pool_histories(histories, weight_E, self.table.base_ID)
@@ -245,9 +279,10 @@ class Bert(Encoder):
 
     @torch.no_grad()
     def encode_user_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return vectors of users given by what they say, ND on the CPU: as of one item with such a text."""
+        """Return vectors of users given by what they say, ND on the CPU; where users are histories, as of one item."""
         self.table.refresh()
-        return self._users(self.table.encode(self.usage.users(texts))).float().cpu()
+        encode = self.side.encode if isinstance(self.side, UserTexts) else self.table.encode
+        return self._users(encode(self.usage.users(texts))).float().cpu()
 
     def _users(self, mean_BD: Tensor) -> Tensor:
         return tilted_users(mean_BD + mean_BD @ self.head_DD)

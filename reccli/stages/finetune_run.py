@@ -202,6 +202,7 @@ def _value_range(data: TrainingData) -> tuple[float, float]:
 
 def _write(
     job: Job, draft: Draft, manifest: Manifest, model: ScoringModel, data: TrainingData, outcome: Outcome
+        "users_by_text": encoder.warm_users() is not None,
 ) -> None:
     import polars as pl
     import torch

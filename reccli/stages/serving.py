@@ -144,6 +144,8 @@ class Served:
         """Users that the run has a vector of its own for."""
         if self.facts.get("serves_new_users"):
             return self.histories.length_U > 0
+        if self.facts.get("users_by_text"):
+            return np.asarray(self.user_UD.any(axis=1))
         return self.prepared.histories(*self.trained_parts).length_U > 0
 
 

@@ -136,8 +136,8 @@ class EncoderConformance(Conformance):
 
     def test_new_users(self) -> None:
         """With `serves_new_users`: any histories, in any order and number, an empty one included, get vectors."""
-        self.skip_unless(self.component_class.serves_new_users, "does not serve users unseen in training")
         data, encoder = self._ready()
+        self.skip_unless(encoder.serves_new_users, "does not serve users unseen in training")
         encoder.eval()
         all_UD = encoder.export_users(data.train)
         some = np.array([5, 0, 5])
@@ -147,8 +147,8 @@ class EncoderConformance(Conformance):
 
     def test_new_items(self) -> None:
         """With `serves_new_items`: texts, in any order and company, an empty one included, get vectors."""
-        self.skip_unless(self.component_class.serves_new_items, "does not serve items unseen in training")
         _, encoder = self._ready()
+        self.skip_unless(encoder.serves_new_items, "does not serve items unseen in training")
         encoder.eval()
         texts = ["The rocket planet story", "", "kiss, garden & dance", "Ünknown wörds 宇宙"]
         vectors = encoder.encode_texts(texts)
@@ -156,6 +156,17 @@ class EncoderConformance(Conformance):
         self.expect(vectors.shape[1] == encoder.export_items().shape[1], "texts and items have different sizes")
         backwards = encoder.encode_texts(texts[::-1])
         self._close(backwards.flip(0), vectors, "a text's vector depends on its company")
+
+    def test_user_texts(self) -> None:
+        """With `serves_user_texts`: texts, in any order and company, an empty one included, get vectors."""
+        _, encoder = self._ready()
+        self.skip_unless(encoder.serves_user_texts, "does not read texts of users")
+        encoder.eval()
+        texts = ["likes rocket planet", "", "Ünknown wörds 宇宙"]
+        vectors = encoder.encode_user_texts(texts)
+        self._vectors(vectors, len(texts), "encode_user_texts(texts)")
+        self.expect(vectors.shape[1] == encoder.export_items().shape[1], "texts of users and items differ in size")
+        self._close(encoder.encode_user_texts(texts[::-1]).flip(0), vectors, "a text's vector depends on its company")
 
     def _ready(self) -> tuple[TrainingData, Any]:
         data = self.data()

@@ -71,7 +71,8 @@ class ScoringModel(nn.Module):
         if warm_I is None and not encoder.serves_new_items:
             warm_I = torch.from_numpy(data.item_count_I() > 0)
         self.warm_I = warm_I
-        self.warm_U = torch.from_numpy(data.train.length_U > 0)
+        warm_U = encoder.warm_users()
+        self.warm_U = torch.from_numpy(data.train.length_U > 0) if warm_U is None else warm_U
 
     def parameter_groups(self) -> Iterator[Mapping[str, Any]]:
         """Yield the encoder's groups, then what the loss and the biases learn."""

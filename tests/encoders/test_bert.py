@@ -39,14 +39,18 @@ class Conforms(EncoderConformance):
         return checkerboard(users=12, items=10, held_out=1).data
 
 
-@pytest.mark.parametrize("train", ["head", "lora", "last-1", "all"])
+SORTS = [{"train": train} for train in ("head", "lora", "last-1", "all")]
+SORTS += [{"train": train, "user": user} for user in ("attention", "text") for train in ("head", "last-1")]
+
+
+@pytest.mark.parametrize("given", SORTS, ids=lambda given: "-".join(given.values()))
 @pytest.mark.parametrize("name", [name for name in dir(EncoderConformance) if name.startswith("test_")])
-def test_conforms(folder: Path, name: str, train: str) -> None:
-    if train == "lora":
+def test_conforms(folder: Path, name: str, given: dict[str, str]) -> None:
+    if given["train"] == "lora":
         pytest.importorskip("peft")
     from unittest import SkipTest
 
-    kit = type("Kit", (Conforms,), {"folder": folder, "settings": {"train": train}})()
+    kit = type("Kit", (Conforms,), {"folder": folder, "settings": given})()
     try:
         getattr(kit, name)()
     except SkipTest as reason:
@@ -351,3 +355,40 @@ def test_the_pooling_is_part_of_what_a_run_depends_on(folder: Path) -> None:
     given = {pooling: Bert(Bert.Settings(path=str(folder), pooling=pooling)) for pooling in ("auto", "mean", "cls")}
     found = {pooling: encoder.determinants(Context()) for pooling, encoder in given.items()}
     assert found["auto"] == found["mean"] != found["cls"]
+
+
+@pytest.mark.parametrize("train", ["head", "last-1"])
+@pytest.mark.parametrize("user", ["attention", "text"])
+def test_the_other_users_learn_the_known_world_too(folder: Path, user: str, train: str) -> None:
+    torch.manual_seed(0)
+    world = checkerboard(users=24, items=16, held_out=1)
+    encoder = build(folder, world.data, user=user, train=train)
+    for _ in range(12):
+        step(encoder, world.data, steps=5, rate=0.2)
+    encoder.eval()
+    cosine = Similarity("cosine")
+    users = cosine.stored_users(encoder.export_users(world.data.train))
+    assert held_out_first(users, cosine.stored_items(encoder.export_items()), world) >= 0.9
+    assert encoder.serves_new_users == (user == "attention")
+
+
+def test_users_by_text_follow_the_text_model(folder: Path) -> None:
+    torch.manual_seed(0)
+    data = checkerboard(users=8, items=8).data
+    encoder = build(folder, data, user="text", train="all")
+    before = encoder.side.text_UD.clone()
+    step(encoder, data)
+    encoder.eval()
+    encoder.export_items()
+    users = encoder.export_users(data.train)
+    assert not torch.allclose(encoder.side.text_UD, before, atol=1e-4)
+    torch.testing.assert_close(encoder.encode_user_texts(list(data.user_text_U)), users, atol=1e-5, rtol=1e-4)
+
+
+def test_users_without_a_text_are_zero_and_known_as_such(folder: Path) -> None:
+    data = checkerboard(users=6, items=8).data
+    data = replace(data, user_text_U=["", *data.user_text_U[1:]])
+    encoder = build(folder, data, user="text")
+    assert encoder.warm_users().tolist() == [False] + [True] * 5
+    assert encoder.export_users(data.train)[0].abs().max() == 0
+    assert build(folder, data).warm_users() is None

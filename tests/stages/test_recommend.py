@@ -173,3 +173,20 @@ def test_a_catalogue_without_texts_has_taught_nothing_about_texts(tmp_path: Path
     (tmp_path / "new.csv").write_text(NEW)
     with pytest.raises(MissingArtifactError, match="no item of the catalogue has a text"):
         ask(workspace, new_items=str(tmp_path / "new.csv"))
+
+
+def test_users_by_their_texts_need_no_history(tmp_path: Path) -> None:
+    workspace = shop(tmp_path, users=12, items=8, user_texts=True)
+    given = {"path": str(tiny_bert(tmp_path / "tiny")), "user": "text"}
+    values = {"encoder": "bert", "encoder_settings": given, "epochs": 1, "device": "cpu", "threads": 1}
+    facts = finetune(workspace, FinetuneSettings(**values), Control()).data
+    assert (facts["serves_new_users"], facts["serves_user_texts"], facts["users_by_text"]) == (False, True, True)
+    result, frame, _ = ask(workspace, k=2)
+    assert result.data["popularity_users"] == 0
+    assert frame.height == 24
+    text = _prepared(workspace).users["text"][0]
+    said = ask(workspace, k=2, user_text=text, include_seen=True)[1]
+    own = ask(workspace, k=2, users=(_prepared(workspace).users["user_id"][0],), include_seen=True)[1]
+    assert said["item_id"].to_list() == own["item_id"].to_list()
+    with pytest.raises(ConfigError, match="knows only the users it was trained on"):
+        ask(workspace, history=("i0",))
