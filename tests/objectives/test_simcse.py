@@ -14,7 +14,7 @@ from tiny_bert import tiny_bert
 
 from reccli.api import Context, TrainingData
 from reccli.encoders.bert import Bert
-from reccli.errors import DataError
+from reccli.errors import ConfigError, DataError
 from reccli.nn.text_folder import PRETRAINED, check_model
 from reccli.nn.text_source import TextSource
 from reccli.objectives.simcse import SimCSE, two_view_loss
@@ -52,6 +52,67 @@ def test_two_views_against_a_double_loop(temperature: float) -> None:
     for b in range(5):
         scores = [math.exp(float(first[b] @ second[c]) / temperature) for c in range(5)]
         assert float(got[b]) == pytest.approx(-math.log(scores[b] / sum(scores)), rel=1e-9)
+
+
+def test_hard_negatives_against_a_double_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second, hard = (
+        torch.nn.functional.normalize(torch.randn(rows, 3, generator=generator, dtype=torch.float64), dim=1)
+        for rows in (4, 4, 3)
+    )
+    same = torch.zeros(4, 3, dtype=torch.bool)
+    same[1, 2] = same[3, 0] = True
+    got = two_view_loss(first, second, 0.2, hard_ND=hard, same_BN=same)
+    for b in range(4):
+        total = sum(math.exp(float(first[b] @ second[c]) / 0.2) for c in range(4))
+        total += sum(math.exp(float(first[b] @ hard[n]) / 0.2) for n in range(3) if not same[b, n])
+        assert float(got[b]) == pytest.approx(-math.log(math.exp(float(first[b] @ second[b]) / 0.2) / total), rel=1e-9)
+    torch.testing.assert_close(two_view_loss(first, second, 0.2, hard_ND=hard[:0]), two_view_loss(first, second, 0.2))
+
+
+def test_augmented_views_are_made_of_the_texts_tokens(folder: Path, tmp_path: Path) -> None:
+    objective = SimCSE(SimCSE.Settings(path=str(folder), crop=0.5, delete=0.2, shuffle=0.5))
+    objective.setup(many_texts(), Context(seed=1))
+    text = np.arange(20)
+    code, mask = objective._views(np.concatenate([text, text]), 20, np.random.default_rng(0))
+    plain, plain_mask = objective.trunk.tokens.padded(text, torch.device("cpu"))
+    for row in range(20):
+        words = plain[row][plain_mask[row]].tolist()
+        view = code[row][mask[row]].tolist()
+        assert (view[0], view[-1]) == (words[0], words[-1])  # the special tokens
+        assert 3 <= len(view) < len(words)
+        assert set(view) <= set(words)
+        assert code[20 + row][mask[20 + row]].tolist() == words
+    assert code.shape[1] == int(mask.sum(1).max())
+    (tmp_path / "words.txt").write_text("space,garden\n", encoding="utf-8")
+    replaced = SimCSE(SimCSE.Settings(path=str(folder), synonyms=str(tmp_path / "words.txt"), synonym_share=1))
+    replaced.setup(many_texts(), Context(seed=1))
+    row = next(number for number, text in enumerate(replaced.trunk.texts) if "space" in text and "garden" not in text)
+    code, _ = replaced._views(np.array([row, row]), 1, np.random.default_rng(0))
+    vocabulary = replaced.trunk.source.tower.tokenizer
+    assert vocabulary.decode(code[1].tolist(), skip_special_tokens=True) == replaced.trunk.texts[row]
+    expected = replaced.trunk.texts[row].replace("space", "garden")
+    assert vocabulary.decode(code[0].tolist(), skip_special_tokens=True) == expected
+    before = replaced.determinants(Context())
+    (tmp_path / "words.txt").write_text("space,kiss\n", encoding="utf-8")
+    assert replaced.determinants(Context()) != before
+
+
+def test_hard_negatives_come_from_the_category_and_change_the_loss(folder: Path) -> None:
+    data = replace(many_texts(), item_attributes={"genre": ["a", "b"] * 30})
+    plain, hard = (SimCSE(SimCSE.Settings(path=str(folder), category=name)) for name in ("", "genre"))
+    for objective in (plain, hard):
+        objective.setup(data, Context(seed=1))
+    rows = torch.arange(8)
+    losses = []
+    for objective in (plain.eval(), hard.eval()):
+        objective.trunk.eval()
+        losses.append(objective.loss(rows).value_B.detach())
+    assert (losses[1] > losses[0]).all()  # more to be told apart from, and no dropout
+    assert hard.held_out() == hard.held_out()
+    assert hard.held_out() != plain.held_out()
+    with pytest.raises(ConfigError, match="no attribute of items called 'gener'; did you mean 'genre'"):
+        SimCSE(SimCSE.Settings(path=str(folder), category="gener")).setup(data, Context())
 
 
 def test_views_that_agree_and_differ_from_others_cost_nothing() -> None:
