@@ -33,6 +33,8 @@ FLAGS = [
     Flag("l1"),
     Flag("l2"),
     Flag("clip"),
+    Flag("adversarial"),
+    Flag("swa", metavar="EPOCH"),
     Flag("patience"),
     Flag("metric", metavar="ndcg@10"),
     Flag("max_time", metavar="SECONDS"),

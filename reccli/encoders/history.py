@@ -158,6 +158,10 @@ class History(Encoder):
         """Return the item table, ID."""
         return self.item_ID
 
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the table of items."""
+        return [self.item_ID]
+
     def regularised(self, batch: Batch) -> list[Tensor]:
         """Return the batch's positives."""
         return [look_up(self.item_ID, batch.item_B)]

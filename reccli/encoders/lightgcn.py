@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.propagation import Propagation
@@ -117,6 +117,10 @@ class LightGCN(Encoder):
     def all_items(self) -> Tensor:
         """Return all propagated item rows, ID."""
         return self._now()[1]
+
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the tables of users and items."""
+        return [self.user_UD, self.item_ID]
 
     def regularised(self, batch: Batch) -> list[Tensor]:
         """Return the rows of the tables, before propagation, of the batch's users and positives."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
@@ -107,6 +107,10 @@ class MF(Encoder):
     def all_items(self) -> Tensor:
         """Return the item table, ID."""
         return self.item_ID
+
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the tables of users and items."""
+        return [self.user_UD, self.item_ID]
 
     def regularised(self, batch: Batch) -> list[Tensor]:
         """Return the batch's users and positives."""

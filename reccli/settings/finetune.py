@@ -64,6 +64,18 @@ class FinetuneSettings(StageSettings):
     """Epochs without a better validation metric before stopping; 0 never stops early."""
     average: float | None = Field(default=None, ge=0, lt=1)
     """Decay of the moving average of weights that is validated and kept, 0.9 to 0.999; 0 for none."""
+    swa: int = Field(default=0, ge=0)
+    """Epoch from whose end on the plain mean of the weights is validated and kept (SWA), in place of `average`; 0 for
+    none."""
+    adversarial: float = Field(default=0.0, ge=0)
+    """Move embeddings this far against the model for a second loss in each step, .05 to 1: APR on tables of users and
+    items, FGM on those of a text model's tokens; 0 for none."""
+    adversarial_weight: float = Field(default=1.0, gt=0)
+    """Weight of the second loss."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the entries of users' and items' vectors that the loss does not see in training."""
+    dropout_samples: int = Field(default=1, ge=1)
+    """Draws of that dropout in each step, whose losses are averaged (multi-sample dropout)."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
     validate_every: int = Field(default=1, ge=1)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from reccli.api import TrainingData
-    from reccli.training.mechanics import Mechanics
     from reccli.training.model import ScoringModel
     from reccli.training.resolving import Recipe
     from reccli.training.task import Outcome, Plan
@@ -65,6 +64,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     import torch
 
     from reccli.api import Context, Similarity
+    from reccli.stages.finetune_parts import mechanics_of
     from reccli.training.compiling import compile_parts
     from reccli.training.component_data import component_data
     from reccli.training.model import ScoringModel
@@ -88,7 +88,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)
     loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
-    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, _mechanics(settings))
+    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, mechanics_of(settings))
     model = model.to(job.device)
     if settings.compile:
         compile_parts(encoder, job.device)
@@ -98,18 +98,8 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     _write(job, draft, manifest, model, data, outcome)
 
 
-def _mechanics(settings: FinetuneSettings) -> Mechanics:
-    from reccli.training.mechanics import Mechanics
-
-    return Mechanics(
-        micro_batch=settings.micro_batch,
-        memory=settings.memory,
-        memory_after=settings.memory_after,
-        mask_twins=settings.mask_twins,
-    )
-
-
 def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, manifest: Manifest) -> Outcome:
+    from reccli.stages.finetune_parts import adversary_of, plan_of
     from reccli.training.checkpoint import Checkpoints
     from reccli.training.finetuning import FinetuneTask
     from reccli.training.loop import train
@@ -141,34 +131,10 @@ def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, mani
     checkpoints = Checkpoints(job.workspace.path / "logs" / "checkpoints" / f"finetune-{manifest.fingerprint}")
     if control.restart:
         checkpoints.drop()
-    outcome = train(task, _plan(job, context), control, checkpoints)
+    plan = plan_of(settings, epochs=job.epochs, device=job.device, seed=context.derived_seed("torch"))
+    outcome = train(task, plan, control, checkpoints, adversary_of(settings, task))
     checkpoints.drop()
     return outcome
-
-
-def _plan(job: Job, context: Any) -> Plan:
-    from reccli.training.task import Plan
-
-    settings = job.settings
-    return Plan(
-        epochs=job.epochs,
-        schedule_epochs=int(settings.epochs or 0),
-        batch_size=int(settings.batch_size or 1),
-        learning_rate=float(settings.learning_rate or 0),
-        optimizer=str(settings.optimizer),
-        schedule=str(settings.schedule),
-        warmup=float(settings.warmup or 0),
-        weight_decay=float(settings.weight_decay or 0),
-        clip=settings.clip,
-        average=float(settings.average or 0),
-        patience=0 if settings.refit else int(settings.patience or 0),
-        validate_every=settings.validate_every,
-        checkpoint_every=settings.checkpoint_every,
-        max_time=settings.max_time,
-        precision=settings.precision,
-        device=job.device,
-        seed=context.derived_seed("torch"),
-    )
 
 
 def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:

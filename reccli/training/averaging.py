@@ -1,4 +1,4 @@
-"""A moving average of weights: smoother, and as a rule better, than the last of them."""
+"""Averages of weights: smoother, and as a rule better, than the last of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-__all__ = ["WeightAverage"]
+__all__ = ["EpochAverage", "WeightAverage"]
+
+COUNT = "#count"
 
 
 class WeightAverage:
@@ -42,6 +44,9 @@ class WeightAverage:
         share = 1.0 - min(self.decay, step / (step + 4.0))
         torch._foreach_lerp_(list(self.mean.values()), [p.detach() for p in self.live.values()], share)
 
+    def end_epoch(self, epoch: int) -> None:
+        """Epochs do not matter to it."""
+
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Put the averages in place of the weights inside, and the weights back after."""
@@ -65,3 +70,52 @@ class WeightAverage:
     def _put(self, values: dict[str, Tensor]) -> None:
         for name, p in self.live.items():
             p.copy_(values[name])
+
+
+class EpochAverage(WeightAverage):
+    """Plain mean of the weights at the ends of epochs, from one epoch on (stochastic weight averaging).
+
+    ::
+
+        m = 1/n sum over e = first .. first + n - 1 of w_e        the weights themselves before `first`
+
+    Args:
+        module: Its parameters that require gradients are averaged.
+        first: First epoch whose end counts: about three quarters of the way, with a rate that stays high.
+
+    Paper:
+        Izmailov, Podoprikhin, Garipov, Vetrov, Wilson: Averaging Weights Leads to Wider Optima and Better
+        Generalization, UAI 2018, https://arxiv.org/abs/1803.05407, algorithm 1 with cycles of one epoch.
+    """
+
+    def __init__(self, module: nn.Module, first: int) -> None:
+        super().__init__(module, 1.0)
+        self.first = first
+        self.count = torch.zeros((), dtype=torch.int64)
+
+    def update(self, step: int) -> None:
+        """Steps do not matter to it."""
+
+    @torch.no_grad()
+    def end_epoch(self, epoch: int) -> None:
+        """Take in the weights after an epoch (counted from 1)."""
+        if epoch < self.first or not self.live:
+            return
+        self.count += 1
+        share = 1.0 / int(self.count)
+        torch._foreach_lerp_(list(self.mean.values()), [p.detach() for p in self.live.values()], share)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the mean in place of the weights inside, once there is one."""
+        with super().in_place() if self.count else contextlib.nullcontext():
+            yield
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint must hold."""
+        return {**self.mean, COUNT: self.count}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up a checkpoint's state."""
+        super().load(state)
+        self.count.copy_(state[COUNT])

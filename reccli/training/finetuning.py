@@ -50,6 +50,7 @@ class FinetuneTask:
         self.module, self.label = model, label
         self.sampler, self.validator, self.context = sampler, validator, context
         self.batch_size, self.l1, self.l2 = batch_size, l1, l2
+        self._batch: Batch | None = None
         self.generators = {"sampler": context.generator("sampler")}
         self.metric = validator.name if validator is not None else ""
         self.higher_is_better = validator.higher_is_better if validator is not None else True
@@ -91,8 +92,14 @@ class FinetuneTask:
         negatives = Negatives()
         if self.sampler is not None:
             negatives = self.sampler.sample(user_B, item_B, self.generators["sampler"])
-        batch = Batch(row_B, user_B, item_B, self.value_E[row_B], self.weight_E[row_B], negatives)
-        return self.module.batch_loss(batch, l1=self.l1, l2=self.l2)
+        self._batch = Batch(row_B, user_B, item_B, self.value_E[row_B], self.weight_E[row_B], negatives)
+        return self.module.batch_loss(self._batch, l1=self.l1, l2=self.l2)
+
+    def again(self) -> Tensor:
+        """Return the loss of the last batch once more: the same negatives, no penalties, nothing remembered."""
+        if self._batch is None:
+            raise RuntimeError("no batch to take again")
+        return self.module.batch_loss(self._batch, remember=False)[0]
 
     def validate(self) -> Mapping[str, float]:
         """Return the validation metric."""

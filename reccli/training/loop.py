@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from reccli.errors import DivergedError, Interrupted, OutOfMemoryError
-from reccli.training.averaging import WeightAverage
+from reccli.errors import DivergedError, Interrupted
+from reccli.training.adversary import Adversary
+from reccli.training.averaging import EpochAverage, WeightAverage
 from reccli.training.batching import steps_of
 from reccli.training.checkpoint import Checkpoints
-from reccli.training.compiling import compiling_errors
 from reccli.training.early_stopping import Best
 from reccli.training.optimizers import build_optimizer, set_rate
 from reccli.training.precision import Precision
@@ -23,6 +23,7 @@ from reccli.training.randomness import load_random, random_state, seeded
 from reccli.training.schedules import factor
 from reccli.training.snapshot import freeze, restore
 from reccli.training.task import Monitor, Outcome, Plan, TrainingTask
+from reccli.training.troubles import told
 
 __all__ = ["Loop", "train"]
 
@@ -31,7 +32,13 @@ CHECKPOINT_SHARE = 0.1  # of the time at most
 REPORT_SECONDS = 0.2
 
 
-def train(task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpoints | None = None) -> Outcome:
+def train(
+    task: TrainingTask,
+    plan: Plan,
+    monitor: Monitor,
+    checkpoints: Checkpoints | None = None,
+    adversary: Adversary | None = None,
+) -> Outcome:
     """Train, resuming from the newest checkpoint where there is one, and leave the best weights in `task.module`.
 
     Args:
@@ -39,6 +46,7 @@ def train(task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpo
         plan: How.
         monitor: Takes progress, and says when to stop.
         checkpoints: Where to save, or None to keep nothing.
+        adversary: Adds the loss at a worse place to each step, or None.
 
     Raises:
         DivergedError: A loss, gradient or weight is not finite.
@@ -46,14 +54,22 @@ def train(task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpo
         OutOfMemoryError: The batch does not fit.
     """
     with seeded(plan.seed, plan.device):
-        return Loop(task, plan, monitor, checkpoints).run()
+        return Loop(task, plan, monitor, checkpoints, adversary).run()
 
 
 class Loop:
     """State of one training run; `train` makes and runs it."""
 
-    def __init__(self, task: TrainingTask, plan: Plan, monitor: Monitor, checkpoints: Checkpoints | None) -> None:
+    def __init__(
+        self,
+        task: TrainingTask,
+        plan: Plan,
+        monitor: Monitor,
+        checkpoints: Checkpoints | None,
+        adversary: Adversary | None = None,
+    ) -> None:
         self.task, self.plan, self.monitor, self.checkpoints = task, plan, monitor, checkpoints
+        self.adversary = adversary
         self.precision = Precision(plan.precision, plan.device)
         if self.precision.note:
             monitor.say(self.precision.note)
@@ -63,7 +79,9 @@ class Loop:
             learning_rate=plan.learning_rate,
             weight_decay=plan.weight_decay,
         )
-        self.average = WeightAverage(task.module, plan.average)
+        self.average: WeightAverage | EpochAverage = WeightAverage(task.module, plan.average)
+        if plan.swa:
+            self.average = EpochAverage(task.module, plan.swa)
         self.best = Best(task.higher_is_better, plan.patience)
         self.best_weights: dict[str, Tensor] = {}
         self.epoch, self.position, self.step = 1, 0, 0
@@ -128,13 +146,13 @@ class Loop:
     def _step(self, row_B: Tensor) -> None:
         set_rate(self.optimizer, self._factor)
         self.optimizer.zero_grad(set_to_none=True)
-        with self.precision.autocast():
-            loss, _ = self.task.loss(row_B)
-        value = float(loss.detach())
-        if value != value or value in (float("inf"), float("-inf")):
-            self._diverged("loss", value, row_B)
+        with contextlib.nullcontext() if self.adversary is None else self.adversary.watching():
+            value = self._backward(row_B, lambda: self.task.loss(row_B)[0])
+            if self.adversary is not None:
+                again, weight = self.adversary.again, self.adversary.weight
+                with self.adversary.moved():
+                    self._backward(row_B, lambda: again() * weight)
         scaler = self.precision.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         self._check_gradients(row_B)
@@ -147,6 +165,17 @@ class Loop:
         self.average.update(self.step)
         self.loss_sum += value
         self.loss_count += 1
+
+    def _backward(self, row_B: Tensor, compute: Callable[[], Tensor]) -> float:
+        """Compute a loss, add its gradients, and return its value."""
+        with self.precision.autocast():
+            loss = compute()
+        value = float(loss.detach())
+        if value != value or value in (float("inf"), float("-inf")):
+            self._diverged("loss", value, row_B)
+        scaler = self.precision.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+        return value
 
     def _factor(self, warmup: float) -> float:
         """Return what a rate is multiplied by that warms up over a share of the steps, or longer as the plan says."""
@@ -167,6 +196,7 @@ class Loop:
     def _end_epoch(self, progress: Any) -> str | None:
         """Log, validate and save; return why to stop, or None. A pass cut short by the clock counts as made."""
         done, late = self.epoch, self._out_of_time()
+        self.average.end_epoch(done)
         if self.loss_count:
             self.rows.append((done, "loss", self.loss_sum / self.loss_count))
         last = late or done == self.plan.epochs
@@ -235,30 +265,3 @@ class Loop:
             f"{what} is {value} in step {self.step} (epoch {self.epoch}, learning rate {rate:.2g}){where}",
             hint=f"lower the rate: --learning-rate {self.plan.learning_rate / 10:.2g}, or clip gradients: --clip 1",
         )
-
-
-@contextlib.contextmanager
-def _told(plan: Plan) -> Iterator[None]:
-    """Turn what torch raises for want of memory or of a compiler into errors that say so."""
-    with compiling_errors(), _memory_errors(plan):
-        yield
-
-
-@contextlib.contextmanager
-def _memory_errors(plan: Plan) -> Iterator[None]:
-    """Turn the ways in which memory runs out into one error."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _too_large(plan) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
-            raise
-        raise _too_large(plan) from error
-
-
-def _too_large(plan: Plan) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"memory of {plan.device} ran out with batches of {plan.batch_size} rows",
-        hint=f"--batch-size {max(1, plan.batch_size // 2)}",
-    )

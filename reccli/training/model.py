@@ -23,6 +23,7 @@ from reccli.nn.known import KnownPositives
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
 from reccli.nn.twins import twins, with_twins
+from reccli.training.dropout import drop_vectors, mean_output
 from reccli.training.mechanics import PLAIN, Mechanics
 from reccli.training.memory import CrossBatchMemory
 from reccli.training.passes import cut_rows, in_passes, pick_rows
@@ -97,7 +98,7 @@ class ScoringModel(nn.Module):
             raise RuntimeError("a closed form has no loss")
         self.encoder.begin_step()
         inputs = self._inputs(batch)
-        output = self.loss(inputs)
+        output = mean_output([self.loss(sample) for sample in self._samples(inputs, batch)])
         if self.memory is not None and remember:
             self.memory.take(batch.item_B, inputs.positive_BD)
         total, terms = output.total(batch.weight_B), dict(output.terms)
@@ -164,9 +165,6 @@ class ScoringModel(nn.Module):
             parts["groups"] = replace(groups, known_GN=self._known_to_groups(batch, groups.place_B))
         elif self.known is not None:
             parts["known_BI" if "table" in self.needs else "known_BN"] = self._known(batch)
-        if self.values is not None and self.needs & {"ratings", "labels"}:
-            similarity_B = self.similarity.pairs(user_BD.float(), positive_BD.float())
-            parts["prediction_B"] = self.values.prediction_B(similarity_B, batch)
         return LossInputs(
             user_BD=user_BD,
             positive_BD=positive_BD,
@@ -177,6 +175,16 @@ class ScoringModel(nn.Module):
             log_q_N=batch.negatives.log_q_N,
             **parts,
         )
+
+    def _samples(self, inputs: LossInputs, batch: Batch) -> Iterator[LossInputs]:
+        """Yield what the loss sees: once, or in training with several dropouts; predictions follow from it."""
+        rate = self.mechanics.dropout if self.training else 0.0
+        for _ in range(self.mechanics.dropout_samples if rate else 1):
+            sample = drop_vectors(inputs, rate) if rate else inputs
+            if self.values is not None and self.needs & {"ratings", "labels"}:
+                similarity_B = self.similarity.pairs(sample.user_BD.float(), sample.positive_BD.float())
+                sample = replace(sample, prediction_B=self.values.prediction_B(similarity_B, batch))
+            yield sample
 
     def _groups(self, batch: Batch) -> UserGroups | None:
         """Return the batch's distinct users where the rows share them and the loss makes use of it."""

@@ -94,6 +94,11 @@ def resolve(
         chosen[name] = preferred.get(name, general)
     chosen["metric"] = preferred.get("metric", KINDS[task][1])
     chosen = {name: value for name, value in chosen.items() if getattr(settings, name) is None and value is not None}
+    if settings.swa:
+        if settings.average:
+            raise ConfigError("swa and average are two means of weights: choose one", hint="--set average=0")
+        chosen.pop("average", None)
+        settings = settings.model_copy(update={"average": 0.0})
     filled = settings.model_copy(update=chosen)
     filled = _component_settings(filled, preferred, chosen)
     parse_metric(str(filled.metric), task)

@@ -75,6 +75,8 @@ class Plan:
         device: Where.
         seed: Seeds torch's own generators (dropout).
         average: Decay of the moving average of weights that is validated and kept; 0 for none.
+        swa: Epoch from whose end on the plain mean of the weights at the ends of epochs takes the place of `average`; 0
+            for none.
         schedule_epochs: Passes that the schedule is laid out for, where they differ from `epochs`.
     """
 
@@ -95,6 +97,7 @@ class Plan:
     seed: int = 42
     schedule_epochs: int | None = None
     average: float = 0.0
+    swa: int = 0
 
 
 class Monitor(Protocol):

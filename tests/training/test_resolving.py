@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
 from reccli.training.resolving import SMALL, Recipe, resolve
 
@@ -57,3 +58,12 @@ def test_a_preferred_temperature_is_for_the_preferred_similarity() -> None:
 )
 def test_run_names(values: dict[str, Any], name: str) -> None:
     assert recipe(**values).run_name == name
+
+
+def test_one_mean_of_weights_at_a_time() -> None:
+    provides = frozenset({"history", "graph"})
+    with pytest.raises(ConfigError, match="choose one"):
+        resolve(FinetuneSettings(encoder="mf", swa=5, average=0.9), "ranking", provides)
+    recipe = resolve(FinetuneSettings(encoder="mf", swa=5), "ranking", provides)
+    assert recipe.settings.average == 0.0
+    assert "average" not in recipe.chosen
