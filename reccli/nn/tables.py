@@ -15,6 +15,8 @@ from reccli.nn.spectral import normalised, spectrum
 __all__ = ["look_up", "random_table", "spectral_start", "table_from"]
 
 Float32 = npt.NDArray[np.float32]
+LEARNED = ("graph_views", "negative_sampling")
+"""Features of items that id tables start from; those of users end in `_users`."""
 
 
 def look_up(table_RD: Tensor, code_N: Tensor) -> Tensor:
@@ -46,9 +48,15 @@ def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Ge
 def spectral_start(data: TrainingData, context: Context, size: int) -> tuple[Float32, Float32]:
     """Return start vectors of users and items, at most `size` wide, from the spectrum of the interactions.
 
-    Items are the right singular vectors V (those of a `spectral` pre-training where there are some); users are what the
-    normalised matrix makes of them, `sum over the history of (d_u d_i)^(-1/2) V_i`, with `d` the interactions.
+    Where an objective of pre-training has learned vectors of items and users (`graph-views`, `negative-sampling`),
+    these are the start instead. Otherwise items are the right singular vectors V (those of a `spectral` pre-training
+    where there are some); users are what the normalised matrix makes of them, `sum over the history of
+    (d_u d_i)^(-1/2) V_i`, with `d` the interactions.
     """
+    for name in LEARNED:
+        if name in data.features and f"{name}_users" in data.features:
+            context.say(f"tables start from the vectors of {name.replace('_', '-')}")
+            return data.features[f"{name}_users"][:, :size], data.features[name][:, :size]
     item_IR = data.features.get("spectral")
     if item_IR is None or item_IR.shape[1] < size:
         found = spectrum(data.train, size, generator=context.numpy_generator("spectral"))
