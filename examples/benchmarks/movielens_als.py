@@ -6,7 +6,7 @@ usage: movielens_als.py --splits FOLDER --rival-python PYTHON [--seeds 1 2 3 4 5
 FOLDER/<seed>/ holds train.csv, valid.csv and test.csv (user,item,rating,timestamp). On each split the encoder is
 chosen by NDCG@10 on valid among the built-in ones given, and ALS's settings by the same number on the same part. Two
 comparisons: both fitted on train alone, and both refitted on train and valid with what was chosen. Lists leave out
-the items of train and valid.
+the items of train and valid. ALS is not run again for a split whose lists are in --out.
 """
 
 from __future__ import annotations
@@ -75,6 +75,19 @@ def ours(split: Path, workspace: Path, encoders: list[str]) -> dict[str, object]
     return {"valid": valid, "chosen": chosen, "lists": lists, "seconds": time.perf_counter() - begun}
 
 
+def rival_report(python: str, split: Path, out: Path) -> dict[str, float]:
+    """Tune and list with ALS, or take what an earlier run of the same split left in `out`."""
+    stored = out / "report.json"
+    if not stored.is_file():
+        begun = time.perf_counter()
+        command = [python, str(HERE / "rivals" / "implicit_als.py"), str(split), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        report = json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - begun}
+        stored.write_text(json.dumps(report))
+    found: dict[str, float] = json.loads(stored.read_text())
+    return found
+
+
 def interval(difference: np.ndarray) -> tuple[float, float]:
     """Percentile bootstrap interval of a mean, 95 %."""
     draw = np.random.default_rng(0)
@@ -96,10 +109,7 @@ def main() -> None:
     for seed in given.seeds:
         split, out = given.splits / seed, given.out / seed
         found = ours(split, out / "reccli", given.encoders)
-        begun = time.perf_counter()
-        command = [given.rival_python, str(HERE / "rivals" / "implicit_als.py"), str(split), str(out / "als")]
-        rival = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-        rival_seconds = time.perf_counter() - begun
+        rival = rival_report(given.rival_python, split, out / "als")
         test: dict[str, set[str]] = {}
         for row in csv.DictReader((split / "test.csv").open()):
             test.setdefault(row["user"], set()).add(row["item"])
@@ -112,7 +122,7 @@ def main() -> None:
             theirs = ndcg_by_user(other, test)
             pooled[kind].append(mine - theirs)
             line += f"; {kind}: reccli {mine.mean():.4f} ALS {theirs.mean():.4f}"
-        print(f"{line}; seconds {found['seconds']:.0f} against {rival_seconds:.0f}", flush=True)
+        print(f"{line}; seconds {found['seconds']:.0f} against {rival['seconds']:.0f}", flush=True)
     for kind, differences in pooled.items():
         difference = np.concatenate(differences)
         low, high = interval(difference)
