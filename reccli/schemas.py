@@ -50,6 +50,17 @@ SCHEMAS: dict[str, ArtifactSchema] = {
     # pretrain
     "item_features": ArtifactSchema({"item": "u32"}, open=True),  # one `vec` column per feature
     "user_features": ArtifactSchema({"user": "u32"}, open=True),
+    "clusters": ArtifactSchema(
+        {
+            "kind": "str",  # item or user
+            "granularity": "u32",  # how many clusters there are
+            "cluster": "u32",
+            "size": "u32",  # items, or users
+            "top_items": "str",  # nearest to the centre; of users those met more often than elsewhere
+            "top_words": "str",  # that mark the cluster off
+        }
+    ),
+    "cluster_members": ArtifactSchema({"kind": "str", "granularity": "u32", "cluster": "u32", "code": "u32"}),
     "training_log": ArtifactSchema({"epoch": "u32", "metric": "str", "value": "f64"}),
     # finetune
     "user_vectors": ArtifactSchema({"user": "u32", "vector": "vec"}),

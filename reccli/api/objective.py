@@ -5,7 +5,7 @@ B rows of a batch, I items, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,12 +30,14 @@ class Pretrained:
         user_features: Arrays of U rows by name, float32.
         weights: Tensors for `weights.safetensors`, by name.
         metrics: Scalars worth reporting, by name.
+        tables: Artifacts for people, as columns by name (`clusters`, `cluster_members`; see `reccli.schemas`).
     """
 
     item_features: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     user_features: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 class Objective(Component, nn.Module):

@@ -206,6 +206,8 @@ def _write(job: _Job, draft: Draft, found: Pretrained, outcome: Outcome | None) 
     ):
         if features:
             draft.write(f"{code}_features", _frame(job.settings.objective, code, features, rows))
+    for artifact, columns in found.tables.items():
+        draft.write(artifact, _table(job.settings.objective, artifact, columns))
     if found.weights:
         draft.write_tensors("weights.safetensors", found.weights)
     with storage_errors(draft.path):
@@ -234,11 +236,24 @@ def _frame(name: str, code: str, features: Mapping[str, Any], rows: int) -> pl.D
     return pl.DataFrame(columns)
 
 
+def _table(name: str, artifact: str, columns: Mapping[str, Any]) -> pl.DataFrame:
+    """Return an artifact's columns as a frame of the schema's types."""
+    import polars as pl
+
+    from reccli.schemas import SCHEMAS
+
+    if artifact not in SCHEMAS:
+        raise PluginError(f"objective '{name}': there is no artifact called '{artifact}'")
+    types = {column: pl.UInt32 for column, kind in SCHEMAS[artifact].columns.items() if kind == "u32"}
+    return pl.DataFrame(dict(columns), schema_overrides=types)
+
+
 def _facts(job: _Job, found: Pretrained, outcome: Outcome | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "objective": job.settings.objective,
         "item_features": {name: int(array.shape[1]) for name, array in found.item_features.items()},
         "user_features": {name: int(array.shape[1]) for name, array in found.user_features.items()},
+        "tables": sorted(found.tables),
         "metrics": {name: float(value) for name, value in found.metrics.items() if np.isfinite(value)},
     }
     if outcome is not None:

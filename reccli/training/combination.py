@@ -143,6 +143,7 @@ def merged(found: Mapping[str, Pretrained]) -> Pretrained:
         return next(iter(found.values()))
     features: dict[str, dict[str, Any]] = {"item": {}, "user": {}}
     owner: dict[tuple[str, str], str] = {}
+    tables: dict[str, Mapping[str, Sequence[Any]]] = {}
     for name, one in found.items():
         for kind, arrays in (("item", one.item_features), ("user", one.user_features)):
             for feature, array in arrays.items():
@@ -152,9 +153,13 @@ def merged(found: Mapping[str, Pretrained]) -> Pretrained:
                         hint="pre-train them in two runs",
                     )
                 owner.setdefault((kind, feature), name)
+        for table, columns in one.tables.items():
+            if tables.setdefault(table, columns) is not columns:
+                raise PluginError(f"objective '{name}' makes the artifact '{table}', which another one makes too")
     return Pretrained(
         item_features=features["item"],
         user_features=features["user"],
         weights={f"{name}.{key}": value for name, one in found.items() for key, value in one.weights.items()},
         metrics={f"{name}.{key}": value for name, one in found.items() for key, value in one.metrics.items()},
+        tables=tables,
     )

@@ -172,3 +172,21 @@ def test_combined_objectives_train_one_model_that_finetune_takes_up(workspace: W
     assert set(version.manifest.components) == {"objective:simcse", "objective:spectral"}
     assert f"{PRETRAINED}/model.safetensors" in version.manifest.outputs
     assert pretrain(workspace, settings, Control()).status == "up to date"
+
+
+def test_clusters_are_stored_for_people(workspace: Workspace, folder: Path) -> None:
+    settings = PretrainSettings(
+        objective="simcse+clusters",
+        encoder_path=str(folder),
+        device="cpu",
+        batch_size=16,
+        epochs=1,
+        component={"clusters.granularity": [2, 4], "clusters.instance": 0},
+    )
+    result = pretrain(workspace, settings, Control())
+    assert result.data["tables"] == ["cluster_members", "clusters"]
+    assert set(result.data["held_out"]) == {"held_out_loss", "simcse.held_out_loss", "clusters.held_out_loss"}
+    frame = workspace.current("pretrain").read("clusters")
+    assert frame["size"].sum() == 2 * 48 + 2 * 24
+    assert frame.filter(frame["kind"] == "item")["top_items"].str.contains("story").all()
+    assert any("clusters.held_out_loss" in line for line in result.lines)

@@ -130,4 +130,6 @@ def test_features_of_one_name_are_refused_and_weights_get_the_objectives_name() 
     assert merged({"one": one}) is one
     both = merged({"one": one, "two": replace(two, item_features={"y": array})})
     assert set(both.item_features) == {"x", "y"}
+    with pytest.raises(PluginError, match="'two' makes the artifact 'clusters'"):
+        merged({"one": Pretrained(tables={"clusters": {}}), "two": Pretrained(tables={"clusters": {}})})
     assert (set(both.weights), both.metrics) == ({"one.w", "two.w"}, {"one.m": 1.0, "two.m": 2.0})
