@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FLAGS = [
     Flag("runs", ("--run",), "RUN"),
+    Flag("ensemble"),
+    Flag("weights", ("--weight",), "X"),
     Flag("split"),
     Flag("metrics", ("--metric",), "NAME"),
     Flag("ks", ("--k", "-k"), "N"),

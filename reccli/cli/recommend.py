@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "jsonl")
 SAMPLE_USERS = 5
 FLAGS = [
-    Flag("run", metavar="RUN"),
+    Flag("run", ("--run",), "RUN"),
+    Flag("weights", ("--weight",), "X"),
     Flag("k", ("-k", "--k")),
     Flag("users", ("--user",), "ID"),
     Flag("history", ("--history",), "ID,ID,..."),

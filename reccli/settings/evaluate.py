@@ -18,6 +18,10 @@ class EvaluateSettings(StageSettings):
 
     runs: tuple[str, ...] = ()
     """Finetune runs to evaluate; the last one without any."""
+    ensemble: bool = False
+    """Take all runs as one ensemble, whose normalised scores are added; with `compare`, against each of them."""
+    weights: tuple[float, ...] = ()
+    """Weight of each run of an ensemble; equal ones without any."""
     compare: bool = False
     """Give the difference of every further run to the first with a paired bootstrap interval."""
     split: Literal["valid", "test"] = "test"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reccli.settings.base import StageSettings
 
@@ -16,8 +16,10 @@ class RecommendSettings(StageSettings):
 
     SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "new_items"})
 
-    run: str | None = None
-    """Finetune run; the last one without a name."""
+    run: tuple[str, ...] = ()
+    """Finetune run, the last one without a name; several are an ensemble, whose normalised scores are added."""
+    weights: tuple[float, ...] = ()
+    """Weight of each run of an ensemble; equal ones without any."""
     k: int = Field(default=10, ge=1)
     """Items of a list."""
     users: tuple[str, ...] = ()
@@ -44,3 +46,15 @@ class RecommendSettings(StageSettings):
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; all cores without one."""
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _one_is_a_tuple(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else () if value is None else value
+
+    @field_validator("weights")
+    @classmethod
+    def _above_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not weight > 0 for weight in value):
+            raise ValueError("weights must be above 0")
+        return value

@@ -15,6 +15,7 @@ from reccli.errors import ConfigError, GateError, MissingArtifactError
 from reccli.manifest import Manifest
 from reccli.settings import EvaluateSettings
 from reccli.stages.common import Control, StageResult, run_stage
+from reccli.stages.ensemble import ensemble_of
 from reccli.stages.measuring import Measured, chosen_metrics, measure
 from reccli.stages.serving import Served, open_run
 from reccli.workspace import Draft, Version, Workspace
@@ -60,7 +61,7 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
     served = _open(workspace, settings, control, device)
     task = str(served[0].facts.get("task", "ranking"))
     metrics = chosen_metrics(settings.metrics, task)
-    names = [run.version.name for run in served]
+    names = [run.name for run in served]
 
     def build(draft: Draft, manifest: Manifest) -> None:
         measured: dict[str, Measured] = {}
@@ -68,7 +69,7 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
             for number, run in enumerate(served):
                 control.check_stop()
                 generator = Context(seed=settings.seed).numpy_generator("evaluate.bootstrap")
-                measured[run.version.name] = measure(run, settings, metrics, generator)
+                measured[run.name] = measure(run, settings, metrics, generator)
                 progress.update(number + 1)
         _write(draft, measured, served[0], settings)
         manifest.seed = settings.seed
@@ -86,7 +87,7 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
         "evaluate",
         names[0] if len(names) == 1 else "compare-" + "-".join(names)[:80],
         settings=settings.determinants() | {"runs": names, "gates": []},
-        parents=[*(run.version for run in served), served[0].prepared.version],
+        parents=[*(version for run in served for version in run.versions), served[0].prepared.version],
         components=registry.provenance(("metric", name) for name in settings.metrics or registry.names("metric")),
         control=control,
         build=build,
@@ -100,25 +101,29 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
 
 
 def _open(workspace: Workspace, settings: EvaluateSettings, control: Control, device: str) -> list[Served]:
-    if settings.compare and len(settings.runs) < 2:
-        raise ConfigError("--compare needs two runs", hint="reccli status lists them")
+    if (settings.compare or settings.ensemble) and len(settings.runs) < 2:
+        what = "--compare" if settings.compare else "--ensemble"
+        raise ConfigError(f"{what} needs two runs", hint="reccli status lists them")
     names: Sequence[str | None] = settings.runs or (None,)
     served = [open_run(workspace, name, KNOWN_PARTS[settings.split], control, device=device) for name in names]
     first = served[0]
     for run in served:
         if settings.split in run.trained_parts:
             raise ConfigError(
-                f"run '{run.version.name}' was trained on the {settings.split} part too: it cannot be judged by it",
+                f"run '{run.name}' was trained on the {settings.split} part too: it cannot be judged by it",
                 hint="evaluate the run it was refitted from, or one of finetune --refit --as-of test",
             )
         if run.prepared.version.fingerprint != first.prepared.version.fingerprint:
             raise MissingArtifactError(
-                f"runs '{first.version.name}' and '{run.version.name}' were trained on different prepared data",
-                hint=f"reccli finetune --name {first.version.name}, with its settings, brings it up to date",
+                f"runs '{first.name}' and '{run.name}' were trained on different prepared data",
+                hint=f"reccli finetune --name {first.name}, with its settings, brings it up to date",
             )
         if run.facts.get("task") != first.facts.get("task"):
-            raise ConfigError(f"runs '{first.version.name}' and '{run.version.name}' have different tasks")
-    return served
+            raise ConfigError(f"runs '{first.name}' and '{run.name}' have different tasks")
+    if not settings.ensemble:
+        return served
+    whole = ensemble_of(served, settings.weights)
+    return [whole, *served] if settings.compare else [whole]
 
 
 def _write(draft: Draft, measured: dict[str, Measured], served: Served, settings: EvaluateSettings) -> None:

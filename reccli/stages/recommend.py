@@ -20,6 +20,7 @@ from reccli.errors import ConfigError, DataError, one_of
 from reccli.manifest import Input, Manifest
 from reccli.settings import RecommendSettings
 from reccli.stages.common import Control, StageResult, run_stage
+from reccli.stages.ensemble import ensemble_of
 from reccli.stages.explain import reasons_for
 from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
 from reccli.stages.serving import Served, open_run, popularity_scores
@@ -46,13 +47,13 @@ class _Asked:
 
 
 def recommend(workspace: Workspace, settings: RecommendSettings, control: Control) -> StageResult:
-    """List the best items.
+    """List the best items, by one run or by an ensemble of several.
 
     Users whose history the run cannot use get the popularity list, and the result says how many. Items that the run
     has no vector for are never listed, and counted too. Items that came after training are listed by their texts.
 
     Raises:
-        MissingArtifactError: No finetune run.
+        MissingArtifactError: No finetune run, or runs of different prepared data.
         ConfigError: Settings contradict each other, or ask for what the run's encoder cannot: a history or a text
             of a user, or new items.
         DataError: A user or item id is not in the prepared data, or the file of new items is refused.
@@ -61,12 +62,14 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
 
     _check(settings)
     device = resolve_device(settings.device)
-    served = open_run(workspace, settings.run, KNOWN_PARTS[settings.as_of], control, device=str(device))
-    run, new = served.version, _new_items(served, settings, control)
+    parts = KNOWN_PARTS[settings.as_of]
+    members = [open_run(workspace, run, parts, control, device=str(device)) for run in settings.run or (None,)]
+    served = ensemble_of(members, settings.weights)
+    new = _new_items(served, settings, control)
     facts: dict[str, Any] = {}
 
     def build(draft: Draft, manifest: Manifest) -> None:
-        with control.task(f"recommend {run.name}", 3) as progress:
+        with control.task(f"recommend {served.title}", 3) as progress:
             asked = _ask(served, settings)
             progress.update(1)
             stock = shelf(served, new, only_new=settings.only_new)
@@ -82,15 +85,15 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
     status, version, why = run_stage(
         workspace,
         "recommend",
-        run.name,
-        settings=settings.determinants() | {"run": run.name},
+        served.name,
+        settings=settings.determinants() | {"run": [run.name for run in served.versions]},
         inputs={} if new is None else {"new items": Input(sha256=new.sha256, path=str(new.path))},
-        parents=[run, served.prepared.version],
+        parents=[*served.versions, served.prepared.version],
         control=control,
         build=build,
     )
     shown = facts or (dict(version.manifest.facts) if version else {})
-    lines = _lines(workspace, run, version, shown, status, settings)
+    lines = _lines(workspace, served, version, shown, status, settings)
     return StageResult("recommend", status, version, why, lines, shown)
 
 
@@ -206,7 +209,8 @@ def _facts(
 ) -> dict[str, Any]:
     reachable = served.reachable_I
     return {
-        "run": served.version.name,
+        "run": served.title,
+        "runs": [run.name for run in served.versions],
         "users": len(asked.ids),
         "k": settings.k,
         "rows": frame.height,
@@ -222,7 +226,7 @@ def _facts(
 
 def _lines(
     workspace: Workspace,
-    run: Version,
+    served: Served,
     version: Version | None,
     facts: dict[str, Any],
     status: str,
@@ -230,7 +234,7 @@ def _lines(
 ) -> tuple[str, ...]:
     if not facts:
         return ()
-    lines = [f"recommended by {run.name}  {facts['users']:,} users x {facts['k']}  {facts['rows']:,} rows"]
+    lines = [f"recommended by {served.title}  {facts['users']:,} users x {facts['k']}  {facts['rows']:,} rows"]
     if facts["popularity_users"]:
         lines.append(f"{facts['popularity_users']:,} users without a usable history got the popularity list")
     if facts["new_items"]:
@@ -238,7 +242,8 @@ def _lines(
         lines.append(f"{facts['new_items']:,} new items by their texts{among}, in {facts['new_items_listed']:,} rows")
     if not facts["refitted"]:
         lines.append(
-            f"run {run.name} was not refitted on all that is known: it cannot reach {facts['unreachable_items']:,} of "
+            f"run {served.title} was not refitted on all that is known: it cannot reach "
+            f"{facts['unreachable_items']:,} of "
             f"{facts['catalogue']:,} items and {facts['popularity_users']:,} users; reccli finetune --refit mends that"
         )
     if version is not None and status == "done":

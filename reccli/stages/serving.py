@@ -57,6 +57,21 @@ class Served:
     device: str = "cpu"
 
     @property
+    def name(self) -> str:
+        """Name of the run, and of what is written by it."""
+        return self.version.name
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return self.version.name
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The run, or all runs of an ensemble."""
+        return (self.version,)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """The run's facts."""
         return self.version.manifest.facts
@@ -129,7 +144,7 @@ class Served:
         if not self.facts.get(ability):
             what, hint = LACKS[ability]
             encoder = self.version.manifest.settings.get("encoder")
-            raise ConfigError(f"encoder '{encoder}' of run '{self.version.name}' {what}", hint=hint)
+            raise ConfigError(f"encoder '{encoder}' of run '{self.title}' {what}", hint=hint)
 
     @cached_property
     def reachable_I(self) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,216 @@
+"""Several runs as one: their scores, made comparable, added up.
+
+U users, I items, N items or users given by text, D embedding of a run, S embedding of the ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reccli.api.data import Histories
+from reccli.errors import ConfigError, MissingArtifactError
+from reccli.stages.serving import Served
+
+__all__ = ["Ensemble", "ensemble_of"]
+
+Float32 = npt.NDArray[np.float32]
+ABILITIES = ("serves_new_users", "serves_new_items", "serves_user_texts")
+
+
+@dataclass(frozen=True)
+class Ensemble(Served):
+    """Runs whose scores are added; it is asked like a run.
+
+    ::
+
+        s(u, i) = sum over runs r of w_r (s_r(u, i) - m_r(u)) / d_r(u)
+
+    with `m_r(u)` and `d_r(u)` the mean and the standard deviation of a user's scores over the items that the run can
+    reach. Of all ways to make scores of different encoders comparable this one keeps them dot products of vectors, so
+    that search stays exact over the whole catalogue and explanations, new items and evaluation work as for one run:
+
+    ::
+
+        user [sqrt(w_r) a_r u_r / d_r(u)]_r      item [sqrt(w_r) (v_r - mean of v_r) / a_r]_r
+
+    with `a_r` the typical length of a centred item vector. Where a run does not know an item or a user its term is 0,
+    which is its mean. Predicted ratings, and the log odds of clicks, have one scale already: there it is the weighted
+    mean of what the runs predict.
+
+    Args:
+        members: The runs, opened on the same data.
+        weights: One for each, above 0.
+
+    Paper:
+        Lee: Analyses of Multiple Evidence Combination, SIGIR 1997, https://doi.org/10.1145/258525.258587 (adding
+        normalised scores). Montague, Aslam: Relevance Score Normalization for Metasearch, CIKM 2001,
+        https://doi.org/10.1145/502585.502657 (by mean and deviation).
+    """
+
+    members: tuple[Served, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of what is written by it."""
+        return f"ensemble-{'-'.join(member.name for member in self.members)}"[:90]
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return " + ".join(member.title for member in self.members)
+
+    @property
+    def versions(self) -> tuple[Any, ...]:
+        """All runs."""
+        return tuple(version for member in self.members for version in member.versions)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What holds for the ensemble: it can do what one of its runs can."""
+        found = dict(self.members[0].facts)
+        found |= {ability: any(member.facts.get(ability) for member in self.members) for ability in ABILITIES}
+        return found
+
+    @property
+    def trained_parts(self) -> tuple[str, ...]:
+        """Parts of the data that any of the runs learned from."""
+        return tuple(dict.fromkeys(part for member in self.members for part in member.trained_parts))
+
+    @cached_property
+    def item_ID(self) -> Float32:
+        """Item vectors, IS."""
+        parts = [part.items(part.served.item_ID, part.served.reachable_I) for part in self._parts]
+        return np.concatenate(parts, axis=1)
+
+    @cached_property
+    def user_UD(self) -> Float32:
+        """User vectors, US."""
+        parts = [part.users(part.served.user_UD, part.served.reachable_U) for part in self._parts]
+        return np.concatenate(parts, axis=1)
+
+    def encode(self, histories: Histories) -> Float32:
+        """Return vectors of users given by history, of the runs that can.
+
+        Raises:
+            ConfigError: No run can.
+        """
+        return self._encode("serves_new_users", histories.n_users, lambda part: part.encode(histories), users=True)
+
+    def encode_items(self, texts: Sequence[str]) -> Float32:
+        """Return vectors of items given by text, of the runs that can.
+
+        Raises:
+            ConfigError: No run can.
+        """
+        return self._encode("serves_new_items", len(texts), lambda part: part.encode_items(texts), users=False)
+
+    def encode_user_texts(self, texts: Sequence[str]) -> Float32:
+        """Return vectors of users given by text, of the runs that can.
+
+        Raises:
+            ConfigError: No run can.
+        """
+        return self._encode("serves_user_texts", len(texts), lambda part: part.encode_user_texts(texts), users=True)
+
+    @cached_property
+    def reachable_I(self) -> npt.NDArray[np.bool_]:
+        """Items that any run has a vector of its own for."""
+        return np.asarray(np.any([member.reachable_I for member in self.members], axis=0))
+
+    @cached_property
+    def reachable_U(self) -> npt.NDArray[np.bool_]:
+        """Users that any run has a vector of its own for."""
+        return np.asarray(np.any([member.reachable_U for member in self.members], axis=0))
+
+    def _encode(self, ability: str, rows: int, encode: Callable[[Served], Float32], *, users: bool) -> Float32:
+        self.require(ability)
+        parts = []
+        for part in self._parts:
+            able = bool(part.served.facts.get(ability))
+            vector_ND = encode(part.served) if able else np.zeros((rows, part.served.item_ID.shape[1]), np.float32)
+            known_N = np.full(rows, able)
+            parts.append(part.users(vector_ND, known_N) if users else part.items(vector_ND, known_N))
+        return np.concatenate(parts, axis=1)
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        values = self.facts.get("task") != "ranking"
+        total = sum(self.weights)
+        return [
+            _plain_part(member, weight / total) if values else _scored_part(member, weight / total)
+            for member, weight in zip(self.members, self.weights, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """How one run's vectors enter: items are shifted and scaled, users are scaled by their deviations."""
+
+    served: Served
+    weight: float
+    mean_D: npt.NDArray[np.float64]
+    length: float
+    root_RD: npt.NDArray[np.float64] | None
+
+    def items(self, item_ND: Float32, known_N: npt.NDArray[np.bool_]) -> Float32:
+        vector_ND = (item_ND - self.mean_D) * (self.weight**0.5 / self.length)
+        return np.where(known_N[:, None], vector_ND, 0.0).astype(np.float32)
+
+    def users(self, user_ND: Float32, known_N: npt.NDArray[np.bool_]) -> Float32:
+        scale_N = np.full(len(user_ND), self.weight**0.5 * self.length)
+        if self.root_RD is not None:
+            deviation_N = np.linalg.norm(user_ND.astype(np.float64) @ self.root_RD.T, axis=1)
+            known_N = known_N & (deviation_N > 0)
+            scale_N = scale_N / np.where(deviation_N > 0, deviation_N, 1.0)
+        return np.where(known_N[:, None], user_ND * scale_N[:, None], 0.0).astype(np.float32)
+
+
+def _plain_part(served: Served, weight: float) -> _Part:
+    return _Part(served, weight, np.zeros(served.item_ID.shape[1]), 1.0, None)
+
+
+def _scored_part(served: Served, weight: float) -> _Part:
+    """Prepare z-scores: `d(u) = |R u|` with `R` from a QR decomposition of the centred items over the root of I."""
+    reached_ID = served.item_ID[served.reachable_I].astype(np.float64)
+    mean_D = reached_ID.mean(0) if len(reached_ID) else np.zeros(served.item_ID.shape[1])
+    centred_ID = reached_ID - mean_D
+    length = float(np.sqrt(np.square(centred_ID).sum(1).mean())) if len(centred_ID) else 0.0
+    root_RD = np.linalg.qr(centred_ID, mode="r") / max(len(centred_ID), 1) ** 0.5
+    return _Part(served, weight, mean_D, length or 1.0, root_RD)
+
+
+def ensemble_of(members: Sequence[Served], weights: Sequence[float] = ()) -> Served:
+    """Return some runs as one; a single run stays what it is.
+
+    Args:
+        members: Opened runs.
+        weights: One for each; equal ones without any.
+
+    Raises:
+        ConfigError: Tasks differ, a run is named twice, or weights do not fit.
+        MissingArtifactError: The runs were trained on different prepared data.
+    """
+    if weights and len(weights) != len(members):
+        raise ConfigError(f"weights: {len(weights)} for {len(members)} runs", hint="give one for each --run")
+    if len(members) == 1:
+        return members[0]
+    first = members[0]
+    if len({member.name for member in members}) < len(members):
+        raise ConfigError("an ensemble takes each run once", hint="to count a run more give it a weight: --weights 2,1")
+    for member in members[1:]:
+        if member.prepared.version.fingerprint != first.prepared.version.fingerprint:
+            raise MissingArtifactError(
+                f"runs '{first.name}' and '{member.name}' were trained on different prepared data",
+                hint=f"reccli finetune --name {first.name}, with its settings, brings it up to date",
+            )
+        if member.facts.get("task") != first.facts.get("task"):
+            raise ConfigError(f"runs '{first.name}' and '{member.name}' have different tasks")
+    given = tuple(weights) or (1.0,) * len(members)
+    return Ensemble(first.version, first.prepared, first.parts, first.device, tuple(members), given)
