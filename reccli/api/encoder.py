@@ -41,6 +41,8 @@ class Encoder(Component, nn.Module):
     """True: `encode_texts` gives vectors to items unseen in training. An instance may set it."""
     serves_user_texts: bool = False
     """True: `encode_user_texts` gives vectors to users who describe themselves in words. An instance may set it."""
+    joint: ClassVar[bool] = False
+    """True: `scores` reads user and item together, for ratings and clicks; it adds to the product of the vectors."""
     one_vector_per_user: bool = False
     """True: the rows of a user in a training batch have one user vector, so that losses need its scores only once. An
     instance may set it."""
@@ -81,6 +83,16 @@ class Encoder(Component, nn.Module):
     def items(self, item_N: Tensor) -> Tensor:
         """Return embeddings of items by code, ND. The codes come without repeats."""
         raise NotImplementedError(f"{type(self).__name__}.items")
+
+    def scores(self, user_R: Tensor, item_R: Tensor, histories: Histories | None = None) -> Tensor:
+        """Return what pairs of user and item score beyond the product of their vectors, R (`joint`).
+
+        Args:
+            user_R: User codes, rows of the histories.
+            item_R: Item codes. What a history says of a pair's own item must not be looked at.
+            histories: What is known of users; that of training without any.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.scores")
 
     def all_items(self) -> Tensor:
         """Return embeddings of the whole catalogue, ID, with gradients."""

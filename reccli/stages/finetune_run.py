@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reccli.api import TrainingData
     from reccli.training.model import ScoringModel
     from reccli.training.resolving import Recipe
-    from reccli.training.task import Outcome, Plan
+    from reccli.training.task import Outcome
     from reccli.training.validation import Validator
 
 __all__ = ["Job", "build_run"]
@@ -168,7 +168,6 @@ def _value_range(data: TrainingData) -> tuple[float, float]:
 
 def _write(
     job: Job, draft: Draft, manifest: Manifest, model: ScoringModel, data: TrainingData, outcome: Outcome
-        "users_by_text": encoder.warm_users() is not None,
 ) -> None:
     import polars as pl
     import torch
@@ -203,6 +202,8 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "serves_new_users": encoder.serves_new_users,
         "serves_new_items": encoder.serves_new_items,
         "serves_user_texts": encoder.serves_user_texts,
+        "joint": type(encoder).joint,
+        "users_by_text": encoder.warm_users() is not None,
         "warm_items": n_warm,
         "cold_items": data.n_items - n_warm,
         "refit": settings.refit,

@@ -122,7 +122,7 @@ def _measure_values(
     import polars as pl
 
     user_R, item_R = held.user_E, held.item_E
-    score_R = np.einsum("rd,rd->r", served.user_UD[user_R], served.item_ID[item_R], dtype=np.float64)
+    score_R = served.pair_scores(user_R, item_R)
     options = {"generator": generator, "n_resamples": settings.resamples, "level": settings.confidence}
     if metrics.label:
         table = evaluate_labels(held.value_E, 1 / (1 + np.exp(-score_R)), user_R, metrics.label, **options)  # type: ignore[arg-type]

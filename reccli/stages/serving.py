@@ -132,6 +132,13 @@ class Served:
         self.require("serves_user_texts")
         return np.asarray(self.fitted.user_text_vectors(texts), dtype=np.float32)
 
+    def pair_scores(self, user_R: npt.NDArray[np.int64], item_R: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the scores of pairs: the product of stored vectors, and what a joint encoder adds, R."""
+        score_R = np.einsum("rd,rd->r", self.user_UD[user_R], self.item_ID[item_R], dtype=np.float64)
+        if self.facts.get("joint"):
+            score_R = score_R + self.fitted.pair_scores(user_R, item_R, self.histories)
+        return np.asarray(score_R, np.float64)
+
     def require(self, ability: str) -> None:
         """Refuse what the encoder of the run cannot do.
 

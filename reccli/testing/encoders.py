@@ -44,6 +44,7 @@ class EncoderConformance(Conformance):
     def test_training_vectors(self) -> None:
         """`users` gives BD and `items` gives ND of one D, floating and finite, and gradients reach parameters."""
         self.skip_unless(self.component_class.trainable, "solved in closed form")
+        self.skip_unless(not self.component_class.joint, "no vectors of users and items alone")
         data, encoder = self._ready()
         encoder.train()
         batch, item_N = batch_of(data), torch.tensor([3, 0, 7])
@@ -157,6 +158,25 @@ class EncoderConformance(Conformance):
         backwards = encoder.encode_texts(texts[::-1])
         self._close(backwards.flip(0), vectors, "a text's vector depends on its company")
 
+    def test_scores(self) -> None:
+        """With `joint`: one score a pair, in any company, with gradients, that the row's own item leaves as it is."""
+        self.skip_unless(self.component_class.joint, "scores by vectors")
+        data, encoder = self._ready()
+        self._train_a_step(encoder, data)
+        encoder.eval()
+        user_R, item_R = (torch.from_numpy(code_E[:8].copy()) for code_E in (data.train.user_E, data.train.item_E))
+        score_R = encoder.scores(user_R, item_R)
+        self.expect(tuple(score_R.shape) == (8,) and bool(score_R.isfinite().all()), "scores are not one a pair")
+        self.expect(score_R.requires_grad, "scores carry no gradients")
+        with torch.no_grad():
+            self._close(
+                encoder.scores(user_R.flip(0), item_R.flip(0)).flip(0), score_R, "a pair depends on its company"
+            )
+            self._close(encoder.scores(user_R, item_R, data.train), score_R, "given and own histories differ")
+            other = self._build_on(replace(data, train=_other_value(data.train, row=3)))
+            other.load_state_dict(encoder.state_dict())
+            self._close(other.eval().scores(user_R, item_R)[3], score_R[3], "the row's own value leaks into its score")
+
     def test_user_texts(self) -> None:
         """With `serves_user_texts`: texts, in any order and company, an empty one included, get vectors."""
         _, encoder = self._ready()
@@ -185,8 +205,12 @@ class EncoderConformance(Conformance):
         encoder.train()
         self._begin(encoder)
         optimiser = torch.optim.SGD([p for p in encoder.parameters() if p.requires_grad], lr=0.01)
-        user_BD, item_ID = encoder.users(batch_of(data)), encoder.all_items()
-        (user_BD @ item_ID.T).sigmoid().mean().backward()
+        batch = batch_of(data)
+        if self.component_class.joint:
+            score = encoder.scores(batch.user_B, batch.item_B)
+        else:
+            score = encoder.users(batch) @ encoder.all_items().T
+        score.sigmoid().mean().backward()
         optimiser.step()
 
     def _exports(self, encoder: Any, data: TrainingData) -> tuple[Tensor, Tensor]:
@@ -201,6 +225,12 @@ class EncoderConformance(Conformance):
     def _close(self, got: Tensor, expected: Tensor, message: str) -> None:
         same = got.shape == expected.shape and torch.allclose(got.double(), expected.double(), rtol=1e-4, atol=1e-5)
         self.expect(same, message)
+
+
+def _other_value(train: Histories, row: int) -> Histories:
+    value_E = train.value_E.copy()
+    value_E[row] = train.value_E.max() + train.value_E.min() - value_E[row]
+    return replace(train, value_E=value_E)
 
 
 def _other_item(data: TrainingData, row: int) -> TrainingData:

@@ -183,6 +183,8 @@ class ScoringModel(nn.Module):
             sample = drop_vectors(inputs, rate) if rate else inputs
             if self.values is not None and self.needs & {"ratings", "labels"}:
                 similarity_B = self.similarity.pairs(sample.user_BD.float(), sample.positive_BD.float())
+                if type(self.encoder).joint:
+                    similarity_B = similarity_B + self.encoder.scores(batch.user_B, batch.item_B).float()
                 sample = replace(sample, prediction_B=self.values.prediction_B(similarity_B, batch))
             yield sample
 
@@ -239,6 +241,18 @@ class ScoringModel(nn.Module):
         if negatives.shared_N is not None:
             return self.known.shared(batch.user_B, negatives.shared_N)
         return None if negatives.own_BN is None else self.known.own(batch.user_B, negatives.own_BN)
+
+    @torch.no_grad()
+    def pair_scores(self, user_R: np.ndarray, item_R: np.ndarray, histories: Histories | None = None) -> np.ndarray:
+        """Return what a joint encoder adds to the product of stored vectors of pairs, R; zeros for all others."""
+        if not type(self.encoder).joint or not len(user_R):
+            return np.zeros(len(user_R))
+        self.eval()
+        device = self.encoder.device
+        users, items = (torch.from_numpy(np.ascontiguousarray(code_R, np.int64)) for code_R in (user_R, item_R))
+        score_R = self.encoder.scores(users.to(device), items.to(device), histories)
+        scale = 1.0 if self.values is None else float(self.values.log_scale.exp())
+        return (scale * score_R.double()).cpu().numpy()
 
     def user_vectors(self, histories: Histories) -> np.ndarray:
         """Return stored vectors of users given by history, US float32."""

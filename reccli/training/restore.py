@@ -60,6 +60,12 @@ class Fitted:
             item_NS = torch.cat([item_NS, torch.ones(len(item_NS), 1), torch.zeros(len(item_NS), 1)], dim=1)
         return item_NS.float().numpy()
 
+    def pair_scores(
+        self, user_R: npt.NDArray[np.int64], item_R: npt.NDArray[np.int64], histories: Histories
+    ) -> npt.NDArray[np.float64]:
+        """Return what a joint encoder adds to the product of stored vectors of pairs, R."""
+        return self.model.pair_scores(user_R, item_R, positives(histories, self.data_task, self.run_task))
+
     def user_text_vectors(self, texts: Sequence[str]) -> Float32:
         """Return stored vectors of users given by text alone, NS (encoders that serve texts of users)."""
         self.model.eval()

@@ -119,6 +119,7 @@ class Validator:
     def _values(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
         held = self.held.rows(self.user_V)
         score_R = np.einsum("rs,rs->r", user_VS[held.user_E], item_IS[held.item_E], dtype=np.float64)
+        score_R = score_R + model.pair_scores(self.user_V[held.user_E], held.item_E)
         if self.task == "ctr":
             return float(self.metric.value(held.value_E.astype(np.float64), 1 / (1 + np.exp(-score_R))))
         return float(self.metric.value(held.value_E.astype(np.float64), score_R.clip(*self.value_range)))
