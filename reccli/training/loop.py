@@ -100,7 +100,7 @@ class Loop:
         else:
             self._validate(0)
         stopped = "epochs"
-        with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, _told(self.plan):
+        with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, told(self.plan):
             while self.epoch <= self.plan.epochs:
                 self._epoch(progress)
                 stopped = self._end_epoch(progress) or stopped
