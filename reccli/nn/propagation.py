@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,14 +76,23 @@ class Propagation(nn.Module):
         self.n_users, self.layers = matrix.shape[0], layers
         self._matrix_VV = to_torch(block_array([[None, matrix], [matrix.T, None]], format="csr"))
 
-    def forward(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
-        """Propagate; the graph follows the vectors to their device."""
+    def forward(
+        self, user_UD: Tensor, item_ID: Tensor, *, disturb: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Propagate; the graph follows the vectors to their device.
+
+        Args:
+            user_UD: Vectors of users.
+            item_ID: Vectors of items.
+            disturb: Changes the vectors after each layer, VD to VD.
+        """
         if self._matrix_VV.device != user_UD.device:
             self._matrix_VV = self._matrix_VV.to(user_UD.device)
         with torch.autocast(user_UD.device.type, enabled=False):
             vector_VD = total_VD = torch.cat([user_UD, item_ID]).float()
             for _ in range(self.layers):
                 vector_VD = _Symmetric.apply(self._matrix_VV, vector_VD)  # type: ignore[no-untyped-call]
+                vector_VD = vector_VD if disturb is None else disturb(vector_VD)
                 total_VD = total_VD + vector_VD
             total_VD = total_VD / (self.layers + 1)
         return total_VD[: self.n_users], total_VD[self.n_users :]
