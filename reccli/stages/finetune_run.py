@@ -202,7 +202,6 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "serves_new_users": encoder.serves_new_users,
         "serves_new_items": encoder.serves_new_items,
         "serves_user_texts": encoder.serves_user_texts,
-        "users_by_text": encoder.warm_users() is not None,
         "joint": type(encoder).joint,
         "users_by_text": encoder.warm_users() is not None,
         "warm_items": n_warm,
