@@ -18,6 +18,7 @@ from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.measuring import Measured, chosen_metrics, measure
 from reccli.stages.serving import Served, open_run
+from reccli.stages.transfer import transfer_facts, transfer_line
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
             "task": task,
             "popularity_users": {name: result.popularity_users for name, result in measured.items()},
         }
+        if settings.compare and not settings.ensemble:
+            manifest.facts["transfer"] = transfer_facts([(run.name, run.version.manifest) for run in served])
 
     status, version, why = run_stage(
         workspace,
@@ -216,6 +219,9 @@ def _lines(
             ends = f"[{_signed(found['low'])} {_signed(found['high'])}]"
             line += f"  {_signed(found['difference'])} {ends}  {verdict}"
         lines.append(line.rstrip())
+    transfer = version.manifest.facts.get("transfer")
+    helped = transfer_line(transfer, [*differences.values()]) if transfer else None
+    lines += [helped] if helped else []
     users = next((row["n"] for row in rows.values()), 0)
     lines.append(f"{users:,} users  candidates: {settings.candidates}")
     for name, count in version.manifest.facts.get("popularity_users", {}).items():
