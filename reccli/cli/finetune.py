@@ -21,6 +21,7 @@ FLAGS = [
     Flag("sampler", metavar="NAME"),
     Flag("similarity"),
     Flag("name"),
+    Flag("teacher", metavar="RUN"),
     Flag("pretrained", metavar="RUN"),
     Flag("encoder_path", metavar="FOLDER"),
     Flag("epochs"),

@@ -76,6 +76,12 @@ class FinetuneSettings(StageSettings):
     """Share of the entries of users' and items' vectors that the loss does not see in training."""
     dropout_samples: int = Field(default=1, ge=1)
     """Draws of that dropout in each step, whose losses are averaged (multi-sample dropout)."""
+    teacher: tuple[str, ...] = ()
+    """Finetune run whose ranking is taught beside the loss (distillation); several are taught as an ensemble."""
+    teacher_temperature: float = Field(default=0.5, gt=0)
+    """Temperature of the teacher's and the student's normalised scores, .2 to 2; the lower, the more the top counts."""
+    teacher_weight: float = Field(default=1.0, gt=0)
+    """Weight of the teacher beside the loss."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
     validate_every: int = Field(default=1, ge=1)

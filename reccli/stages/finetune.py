@@ -12,6 +12,7 @@ from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, manifest_of, run_stage
 from reccli.stages.finetune_run import Job, build_run
+from reccli.stages.teachers import teachers_of
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     chose; where there is none, that run is made first.
 
     Raises:
-        ConfigError: Parts that do not fit each other or the data.
+        ConfigError: Parts that do not fit each other or the data, or a teacher that must not be.
         MissingArtifactError: Nothing is prepared, or the pretrain run asked for is not there.
         DeviceError: The device is not there.
         DataError: There are no training interactions.
@@ -50,13 +51,14 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     data = component_data(prepared, prepared.task)
     recipe = resolve(settings, prepared.task, data.provides(), n_items=data.n_items)
     pretrained = _pretrained(workspace, prepared, recipe, control)
+    teachers = teachers_of(workspace, prepared, recipe)
     epochs = recipe.settings.epochs or 0
     if settings.refit:
         chosen = _chosen_epochs(workspace, settings, prepared, pretrained, recipe, control)
         if chosen is None:
             return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
         epochs = chosen
-    job = Job(workspace, prepared, pretrained, recipe, device, control, epochs)
+    job = Job(workspace, prepared, pretrained, recipe, device, control, epochs, teachers)
     return _run(job)
 
 
@@ -74,7 +76,7 @@ def _run(job: Job) -> StageResult:
         job.workspace,
         "finetune",
         recipe.run_name,
-        **_determinants(job.prepared, job.pretrained, recipe, job.epochs),
+        **_determinants(job.prepared, job.pretrained, recipe, job.epochs, job.teachers),
         control=control,
         build=build,
     )
@@ -83,7 +85,9 @@ def _run(job: Job) -> StageResult:
     return StageResult("finetune", status, version, why, _lines(job, version, facts, status), facts, "reccli evaluate")
 
 
-def _determinants(prepared: Prepared, pretrained: Version | None, recipe: Recipe, epochs: int) -> dict[str, Any]:
+def _determinants(
+    prepared: Prepared, pretrained: Version | None, recipe: Recipe, epochs: int, teachers: tuple[Version, ...]
+) -> dict[str, Any]:
     """Return what a run's content depends on, as `run_stage` takes it."""
     from reccli.api import Context
     from reccli.training.device import resolve_device
@@ -99,7 +103,7 @@ def _determinants(prepared: Prepared, pretrained: Version | None, recipe: Recipe
     extra: dict[str, Any] = dict(encoder.determinants(context))
     return {
         "settings": settings,
-        "parents": [prepared.version, *([pretrained] if pretrained is not None else [])],
+        "parents": [prepared.version, *([pretrained] if pretrained is not None else []), *teachers],
         "components": registry.provenance(recipe.components),
         "extra": extra | ({"epochs": epochs} if recipe.settings.refit else {}),
     }
@@ -136,7 +140,9 @@ def _chosen_epochs(
     if not recipe.trainable:
         return 0
     selection = replace(recipe, settings=recipe.settings.model_copy(update={"refit": False, "as_of": "now"}))
-    version = _find(workspace, prepared, pretrained, selection)
+    teachers = teachers_of(workspace, prepared, selection)
+    wanted = manifest_of("finetune", **_determinants(prepared, pretrained, selection, 0, teachers))
+    version = workspace.find("finetune", selection.run_name, wanted.fingerprint)
     if version is None:
         control.say(f"no run '{selection.run_name}' of these settings yet: it comes first, to choose the epochs")
         version = finetune(workspace, settings.model_copy(update={"refit": False, "as_of": "now"}), control).version
@@ -146,11 +152,6 @@ def _chosen_epochs(
     parts = prepared.trained_parts(refit=True, as_of=settings.as_of)
     control.say(f"refit on {', '.join(parts)} with {epochs} epochs, as run '{version.name}' chose")
     return epochs
-
-
-def _find(workspace: Workspace, prepared: Prepared, pretrained: Version | None, recipe: Recipe) -> Version | None:
-    wanted = manifest_of("finetune", **_determinants(prepared, pretrained, recipe, 0))
-    return workspace.find("finetune", recipe.run_name, wanted.fingerprint)
 
 
 def _announce(job: Job) -> list[str]:
@@ -168,6 +169,8 @@ def _announce(job: Job) -> list[str]:
     if job.pretrained is not None:
         manifest = job.pretrained.manifest
         lines.append(f"starting from pretrain {job.pretrained.name} ({manifest.finished[:16].replace('T', ' ')})")
+    if job.teachers:
+        lines.append(f"taught by {' + '.join(version.name for version in job.teachers)}")
     return lines
 
 

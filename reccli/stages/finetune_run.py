@@ -42,6 +42,7 @@ class Job:
     device: torch.device
     control: Control
     epochs: int
+    teachers: tuple[Version, ...] = ()
 
     @property
     def settings(self) -> FinetuneSettings:
@@ -65,6 +66,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
 
     from reccli.api import Context, Similarity
     from reccli.stages.finetune_parts import mechanics_of
+    from reccli.stages.teachers import open_teacher
     from reccli.training.compiling import compile_parts
     from reccli.training.component_data import component_data
     from reccli.training.model import ScoringModel
@@ -88,7 +90,8 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)
     loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
-    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, mechanics_of(settings))
+    teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
+    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, mechanics_of(settings), teacher)
     model = model.to(job.device)
     if settings.compile:
         compile_parts(encoder, job.device)
@@ -217,6 +220,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "stopped": outcome.stopped,
         "train_seconds": round(outcome.seconds, 3),
         "pretrained": job.pretrained.name if job.pretrained is not None else None,
+        "teachers": [version.name for version in job.teachers],
         "chosen": _encodable(job.recipe.chosen),
     }
     if job.recipe.task == "rating":

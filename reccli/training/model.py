@@ -27,6 +27,7 @@ from reccli.training.dropout import drop_vectors, mean_output
 from reccli.training.mechanics import PLAIN, Mechanics
 from reccli.training.memory import CrossBatchMemory
 from reccli.training.passes import cut_rows, in_passes, pick_rows
+from reccli.training.teaching import Teacher
 from reccli.training.values import Values
 
 __all__ = ["ScoringModel"]
@@ -46,6 +47,7 @@ class ScoringModel(nn.Module):
         similarity: How users and items are compared.
         data: Training data; its task says whether values are predicted.
         mechanics: How a batch becomes a loss.
+        teacher: Soft targets beside the loss, or None.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class ScoringModel(nn.Module):
         similarity: Similarity,
         data: TrainingData,
         mechanics: Mechanics = PLAIN,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
-        self.mechanics = mechanics
+        self.mechanics, self.teacher = mechanics, teacher
         encoder.micro_batch = mechanics.micro_batch
         self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
         self.needs: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
@@ -102,6 +105,9 @@ class ScoringModel(nn.Module):
         if self.memory is not None and remember:
             self.memory.take(batch.item_B, inputs.positive_BD)
         total, terms = output.total(batch.weight_B), dict(output.terms)
+        if self.teacher is not None:
+            terms["teacher"] = self.teacher(inputs, batch)
+            total = total + terms["teacher"]
         if l1 or l2:
             penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
             terms["penalty"] = penalty
