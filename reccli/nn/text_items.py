@@ -15,7 +15,8 @@ def item_texts(data: TrainingData, context: Context) -> list[str]:
     if data.item_text_I is not None and any(text.strip() for text in data.item_text_I):
         return list(data.item_text_I)
     context.warn(
-        "no item has a text: attributes and ids serve as text; for titles run reccli prepare RATINGS --items FILE"
+        "no item has a text: attributes and ids serve as text; for titles run reccli prepare RATINGS --items FILE, "
+        "or read items as tokens: --encoder item-tokens"
     )
     return [_made_up(data, item) for item in range(data.n_items)]
 
