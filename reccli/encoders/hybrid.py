@@ -6,6 +6,7 @@ B batch rows, N items asked for, I items, U users, D embedding, T text vector, K
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -189,8 +190,9 @@ class Hybrid(Encoder):
         return [look_up(self.item_ID, batch.item_B)]
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield table and projection, and the few other parameters, which take larger steps and no decay."""
-        yield {"params": [self.item_ID, self.text_TD, self.nobody_D], "lr_scale": 1.0}
+        """Yield the table, the projection, which takes small steps, and the few others, which take large ones."""
+        yield {"params": [self.item_ID, self.nobody_D], "lr_scale": 1.0}
+        yield {"params": [self.text_TD], "lr_scale": 0.1}
         few = [*self.gate.parameters()] + [p for p in self.bags.parameters() if p.requires_grad]
         yield {"params": few, "lr_scale": 5.0, "weight_decay": 0.0}
 
@@ -280,19 +282,18 @@ class Hybrid(Encoder):
         return both_ID * 1.5  # of the three layers in the mean the middle one is the users', and empty
 
     def _pooled(self, bags: Bags, own_B: Tensor | None) -> Tensor:
-        gate_IK, _ = self._now()
-        id_I, text_I = gate_IK[:, ID] + gate_IK[:, GRAPH], gate_IK[:, TEXT]
-        own_id_BD = own_text_BT = None
-        if own_B is not None:
-            own_id_BD = id_I[own_B, None] * look_up(self.item_ID, own_B)
-            own_text_BT = text_I[own_B, None] * self.text_IT[own_B]
-        mean_BD = bags.weighed(id_I).mean(self.item_ID, own_id_BD)
-        mean_BD = mean_BD + bags.weighed(text_I).mean(self.text_IT, own_text_BT) @ self.text_TD
+        """Pool what users see of items: ids and texts, for each distinct item once."""
+        entries = len(bags.item_H)
+        codes = bags.item_H if own_B is None else torch.cat([bags.item_H, own_B])
+        code_M, place = torch.unique(codes, return_inverse=True)
+        gate_MK = self._now()[0][code_M]
+        seen_MD = (gate_MK[:, ID] + gate_MK[:, GRAPH])[:, None] * look_up(self.item_ID, code_M)
+        seen_MD = seen_MD + gate_MK[:, TEXT, None] * (self.text_IT[code_M] @ self.text_TD)
+        own_BD = None if own_B is None else look_up(seen_MD, place[entries:])
+        mean_BD = replace(bags, item_H=place[:entries]).mean(seen_MD, own_BD)
         return torch.where(bags.known_B1, mean_BD, self.nobody_D)
 
     def _now(self) -> tuple[Tensor, Tensor]:
         if self._step is None:
-            self.begin_step()
-        if self._step is None:
-            raise RuntimeError("begin_step weighed nothing")
+            self._step = self._weights(), self._graph()
         return self._step

@@ -53,12 +53,6 @@ class Bags:
             total_BD = total_BD - self.own_B[:, None] * own_BD
         return torch.where(self.known_B1, total_BD / self.mass_B.clamp_min(TINY)[:, None], torch.zeros_like(total_BD))
 
-    def weighed(self, factor_I: Tensor) -> Bags:
-        """Return bags with each entry's weight times a factor of its item; the mass stays."""
-        return Bags(
-            self.item_H, self.weight_H * factor_I[self.item_H], self.begin_R, self.place_B, self.own_B, self.mass_B
-        )
-
     @property
     def known_B1(self) -> Tensor:
         """Whether a row has any entry (up to rounding)."""
