@@ -1,6 +1,6 @@
 """A text model under training, which objectives share: the catalogue's texts, their tokens, and what is written.
 
-B texts of a batch, L tokens, I items, T distinct texts, D embedding.
+B texts of a batch, M distinct ones of them, X rows of padded tokens, L tokens, I items, T distinct texts, D embedding.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = ["MOST_ON_CPU", "TextTrunk", "TrunkSettings", "most_texts", "text_trun
 
 MOST_HELD = 1000
 MOST_ON_CPU = 5000
+ROWS_ON_CPU = 16
 SHARED = "text trunk"
 Int64 = npt.NDArray[np.int64]
 
@@ -106,8 +107,27 @@ class TextTrunk(nn.Module):
     def forward(self, text_B: Int64) -> Tensor:
         """Return unit vectors of texts, BD float32, with gradients where they are on; each text is encoded once."""
         text_M, place_B = np.unique(text_B, return_inverse=True)
-        vector_MD = self.source.tower.encode(self.tokens, text_M)
+        vector_MD = self.encode(*self.tokens.padded(text_M, torch.device("cpu")))
         return vector_MD[torch.from_numpy(place_B).to(vector_MD.device)]
+
+    def encode(self, code_XL: Tensor, mask_XL: Tensor) -> Tensor:
+        """Return unit vectors of texts given as padded tokens, XD float32; short and long ones go through apart."""
+        parts, rows = [], []
+        for row_B, length in self.passes(mask_XL):
+            inputs = (tensor_XL[row_B, :length].to(self.device) for tensor_XL in (code_XL, mask_XL))
+            parts.append(self.source.tower(*inputs))
+            rows.append(row_B)
+        return torch.cat(parts)[torch.argsort(torch.cat(rows)).to(self.device)]
+
+    def passes(self, mask_XL: Tensor) -> Iterator[tuple[Tensor, int]]:
+        """Yield rows of a batch to run at a time, and the length of the longest: little of a pass is padding.
+
+        On the CPU these are few rows, as padding costs as much as text; elsewhere the whole batch.
+        """
+        length_X = mask_XL.sum(1)
+        size = ROWS_ON_CPU if self.device.type == "cpu" else max(len(length_X), 1)
+        for row_B in torch.split(torch.argsort(length_X, descending=True, stable=True), size):
+            yield row_B, max(int(length_X[row_B[0]]), 1)
 
     def text_vectors(self) -> npt.NDArray[np.float32]:
         """Return unit vectors of the distinct texts by the weights as they are now, TD, without dropout."""

@@ -151,14 +151,19 @@ class MLM(TextObjective):
             words=self.words,
             generator=generator,
         )
-        row_N, column_N = (torch.from_numpy(index).to(tower.device) for index in np.nonzero(hidden_BL))
-        seen_BL = torch.from_numpy(seen).to(tower.device)
-        attention_BL = torch.from_numpy(mask_BL).long().to(tower.device)
-        state_BLD = tower.model(input_ids=seen_BL, attention_mask=attention_BL).last_hidden_state
-        logit_NV = self.head(state_BLD[row_N, column_N]).float()
-        code_N = torch.from_numpy(code_BL).to(tower.device)[row_N, column_N]
+        states, rows, codes = [], [], []
+        for row_P, length in self.trunk.passes(torch.from_numpy(mask_BL)):
+            part = row_P.numpy()
+            inputs = (torch.from_numpy(array[part, :length]).long().to(tower.device) for array in (seen, mask_BL))
+            state_PLD = tower.model(**dict(zip(("input_ids", "attention_mask"), inputs, strict=True))).last_hidden_state
+            row_N, column_N = np.nonzero(hidden_BL[part])
+            states.append(state_PLD[row_N, column_N])
+            rows.append(part[row_N])
+            codes.append(code_BL[part][row_N, column_N])
+        logit_NV = self.head(torch.cat(states)).float()
+        text_N, code_N = (torch.from_numpy(np.concatenate(parts)).to(tower.device) for parts in (rows, codes))
         value_N = functional.cross_entropy(logit_NV, code_N, reduction="none")
-        return value_N, row_N, torch.stack([code_N, logit_NV.detach().argmax(1)])
+        return value_N, text_N, torch.stack([code_N, logit_NV.detach().argmax(1)])
 
     def held_out(self) -> dict[str, float]:
         """Return the loss on hidden tokens of texts kept out, that of their frequencies, and the share guessed."""

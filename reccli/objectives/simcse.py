@@ -138,11 +138,10 @@ class SimCSE(TextObjective):
         if self.categories is not None:
             hard_N = self.categories.draw(text_B, generator)
             hard_N = hard_N[hard_N >= 0]
-        tower = self.trunk.source.tower
         code_XL, mask_XL = self._views(np.concatenate([text_B, text_B, hard_N]), 2 * len(text_B), generator)
-        view_XD = tower(code_XL.to(tower.device), mask_XL.to(tower.device)).float()  # dropout differs from row to row
-        first_BD, second_BD, hard_ND = view_XD.split([len(text_B), len(text_B), len(hard_N)])
-        same_BN = torch.from_numpy(text_B[:, None] == hard_N[None, :]).to(tower.device)
+        view_XD = self.trunk.encode(code_XL, mask_XL).float()  # dropout differs from row to row
+        first_BD, second_BD, hard_ND = torch.split(view_XD, [len(text_B), len(text_B), len(hard_N)])
+        same_BN = torch.from_numpy(text_B[:, None] == hard_N[None, :]).to(view_XD.device)
         return two_view_loss(first_BD, second_BD, self.settings.temperature, hard_ND=hard_ND, same_BN=same_BN)
 
     def _views(self, text_X: Int64, augmented: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:

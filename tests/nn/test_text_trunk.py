@@ -79,3 +79,14 @@ def test_what_auto_means(folder: Path) -> None:
     assert [most_texts(settings, context) for context in (Context(), cuda)] == [5000, None]
     assert most_texts(TrunkSettings(most=0), Context()) is None
     assert most_texts(TrunkSettings(most=9), cuda) == 9
+
+
+def test_passes_take_every_row_once_and_are_cut_to_their_longest(folder: Path) -> None:
+    trunk = opened(folder, Context(), train="last-1")
+    length = torch.randint(0, 9, (50,), generator=torch.Generator().manual_seed(0))
+    mask = torch.arange(9) < length[:, None]
+    passes = list(trunk.passes(mask))
+    assert sorted(torch.cat([rows for rows, _ in passes]).tolist()) == list(range(50))
+    assert [cut for _, cut in passes] == [max(int(length[rows].max()), 1) for rows, _ in passes]
+    assert [len(rows) for rows, _ in passes] == [16, 16, 16, 2]
+    assert sum(len(rows) * cut for rows, cut in passes) < 0.8 * mask.numel()
