@@ -56,6 +56,28 @@ class ObjectiveConformance(Conformance):
         self.expect(any(bool(gradient.any()) for gradient in gradients), "no parameter gets a gradient")
         self.expect(all(bool(gradient.isfinite().all()) for gradient in gradients), "a gradient is not finite")
 
+    def test_parameter_groups(self) -> None:
+        """The optimiser's groups hold every trained parameter once."""
+        _, objective = self._ready()
+        if self.component_class.closed_form:
+            return
+        grouped = [id(parameter) for group in objective.parameter_groups() for parameter in group["params"]]
+        trained = {id(parameter): name for name, parameter in objective.named_parameters() if parameter.requires_grad}
+        left = sorted(name for key, name in trained.items() if key not in grouped)
+        self.expect(not left, f"parameter '{left[0] if left else ''}' is in no group")
+        self.expect(len(grouped) == len(set(grouped)), "a parameter is in two groups")
+
+    def test_begin_epoch_repeats(self) -> None:
+        """Beginning an epoch a second time, as a resumed run does, leaves the held-out metrics as they are."""
+        _, objective = self._ready()
+        if self.component_class.closed_form:
+            return
+        objective.eval()
+        objective.begin_epoch(1)
+        first = objective.held_out()
+        objective.begin_epoch(1)
+        self.expect(objective.held_out() == first, f"held-out metrics were {first}, then {objective.held_out()}")
+
     def test_finish(self) -> None:
         """Features have I or U rows of finite float32, weights are tensors, metrics are numbers."""
         data, objective = self._ready()

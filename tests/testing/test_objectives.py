@@ -91,6 +91,33 @@ class GlobalSeed(Learns):
         nn.init.normal_(self.table.weight)
 
 
+class Forgets(Learns):
+    """Leaves its table to nobody."""
+
+    def parameter_groups(self):
+        yield {"params": []}
+
+
+class Twice(Learns):
+    """Trains its table twice."""
+
+    def parameter_groups(self):
+        for _ in range(2):
+            yield {"params": [self.table.weight]}
+
+
+class Restless(Learns):
+    """Measures something else each time that an epoch begins."""
+
+    begun = 0
+
+    def begin_epoch(self, epoch):
+        self.begun += 1
+
+    def held_out(self):
+        return {"held_out_loss": float(self.begun)}
+
+
 class NeedsTriples(Counts):
     """Needs what the world does not have."""
 
@@ -104,6 +131,9 @@ class NeedsTriples(Counts):
         (HasRows, "test_training_rows", "5 training rows"),
         (Summed, "test_training_rows", "values of shape"),
         (Stuck, "test_training_rows", "no parameter gets a gradient"),
+        (Forgets, "test_parameter_groups", "'table.weight' is in no group"),
+        (Twice, "test_parameter_groups", "in two groups"),
+        (Restless, "test_begin_epoch_repeats", "held-out metrics were"),
         (Empty, "test_finish", "hands nothing"),
         (WrongRows, "test_finish", "rows should be 10"),
         (Infinite, "test_finish", "not finite"),
@@ -116,4 +146,4 @@ def test_a_fault_is_found(fails, component, check, match):
 
 @pytest.mark.parametrize("component", [Counts, Learns])
 def test_good_objectives_pass_every_check(passes, component):
-    assert len(passes(ObjectiveConformance, component)) == 7
+    assert len(passes(ObjectiveConformance, component)) == 9
