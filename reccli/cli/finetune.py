@@ -19,6 +19,7 @@ FLAGS = [
     Flag("encoder", metavar="NAME"),
     Flag("loss", metavar="NAME"),
     Flag("sampler", metavar="NAME"),
+    Flag("task", metavar="ranking|rating|ctr"),
     Flag("similarity"),
     Flag("name"),
     Flag("teacher", metavar="RUN"),

@@ -24,6 +24,9 @@ class FinetuneSettings(StageSettings):
     """Sampler of negatives."""
     name: str | None = None
     """Name of the run; `encoder-loss` without one."""
+    task: str | None = None
+    """What is trained for: ranking, rating or ctr, or several with weights, the one to be served first, as
+    `rating,ranking:0.3`; that of the loss and the data without one."""
     similarity: Literal["dot", "cosine", "euclidean"] | None = None
     """How a user and an item are compared; always ends as a dot product of stored vectors."""
     encoder_path: str | None = None

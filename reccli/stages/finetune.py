@@ -40,6 +40,7 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     from reccli.training.component_data import component_data
     from reccli.training.device import resolve_device
     from reccli.training.resolving import resolve
+    from reccli.training.tasks import task_of
 
     for kind, component in (("encoder", settings.encoder), ("loss", settings.loss), ("sampler", settings.sampler)):
         if component is not None:
@@ -48,8 +49,9 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     prepared = Prepared(workspace.current("prepare"))
-    data = component_data(prepared, prepared.task)
-    recipe = resolve(settings, prepared.task, data.provides(), n_items=data.n_items)
+    task = task_of(settings.task, prepared)
+    data = component_data(prepared, task)
+    recipe = resolve(settings, task, data.provides(), n_items=data.n_items)
     pretrained = _pretrained(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
     epochs = recipe.settings.epochs or 0

@@ -71,6 +71,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     from reccli.training.component_data import component_data
     from reccli.training.model import ScoringModel
     from reccli.training.pretrained import read_features
+    from reccli.training.side_tasks import side_tasks
 
     settings, recipe, control = job.settings, job.recipe, job.control
     features = read_features(job.pretrained) if job.pretrained is not None else {}
@@ -91,8 +92,9 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     encoder.setup(data, context)
     loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
     teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
-    model = ScoringModel(encoder, loss, Similarity(str(settings.similarity)), data, mechanics_of(settings), teacher)
-    model = model.to(job.device)
+    similarity = Similarity(str(settings.similarity))
+    sides = side_tasks(recipe.sides, data, folding=encoder.serves_new_users, similarity=similarity)
+    model = ScoringModel(encoder, loss, similarity, data, mechanics_of(settings), teacher, sides).to(job.device)
     if settings.compile:
         compile_parts(encoder, job.device)
     outcome = _train(job, model, data, context, manifest)
@@ -200,6 +202,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
     n_warm = data.n_items if model.warm_I is None else int(model.warm_I.sum())
     facts: dict[str, Any] = {
         "task": job.recipe.task,
+        "side_tasks": {side.task: side.weight for side in job.recipe.sides},
         "similarity": settings.similarity,
         "trainable": job.recipe.trainable,
         "serves_new_users": encoder.serves_new_users,

@@ -14,7 +14,7 @@ from reccli.api.batch import Negatives
 from reccli.api.data import TrainingData
 from reccli.errors import ConfigError
 
-__all__ = ["CrossBatchMemory"]
+__all__ = ["CrossBatchMemory", "memory_of"]
 
 
 class CrossBatchMemory(nn.Module):
@@ -107,3 +107,18 @@ def _take_width(memory: CrossBatchMemory, state: dict[str, Tensor], prefix: str,
     stored = state.get(f"{prefix}vector_QD")
     if stored is not None:
         memory.vector_QD = torch.zeros_like(stored, device=memory.item_Q.device)
+
+
+def memory_of(size: int, after: int, data: TrainingData, needs: frozenset[str]) -> CrossBatchMemory | None:
+    """Return a memory of some size, or None for size 0.
+
+    Raises:
+        ConfigError: The loss uses no negatives.
+    """
+    if not size:
+        return None
+    if "negatives" not in needs:
+        raise ConfigError(
+            "memory: this loss uses no negatives, earlier ones would be kept for nothing", hint="--loss infonce"
+        )
+    return CrossBatchMemory(size, after, data)

@@ -5,7 +5,7 @@ B batch rows, N negatives, X distinct items of a step, U users, I items, D embed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,21 +18,21 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.loss import Loss
 from reccli.api.similarity import Similarity
-from reccli.errors import ConfigError
 from reccli.nn.known import KnownPositives
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
 from reccli.nn.twins import twins, with_twins
 from reccli.training.dropout import drop_vectors, mean_output
 from reccli.training.mechanics import PLAIN, Mechanics
-from reccli.training.memory import CrossBatchMemory
+from reccli.training.memory import memory_of
 from reccli.training.passes import cut_rows, in_passes, pick_rows
+from reccli.training.side_tasks import SideTask, narrowed
 from reccli.training.teaching import Teacher
 from reccli.training.values import Values
 
 __all__ = ["ScoringModel"]
 
-INFONCE = "--loss infonce"
+PASSING = ("memory", "sides")
 
 
 class ScoringModel(nn.Module):
@@ -48,6 +48,7 @@ class ScoringModel(nn.Module):
         data: Training data; its task says whether values are predicted.
         mechanics: How a batch becomes a loss.
         teacher: Soft targets beside the loss, or None.
+        sides: Further tasks over the same vectors.
     """
 
     def __init__(
@@ -58,19 +59,24 @@ class ScoringModel(nn.Module):
         data: TrainingData,
         mechanics: Mechanics = PLAIN,
         teacher: Teacher | None = None,
+        sides: Sequence[SideTask] = (),
     ) -> None:
         super().__init__()
         self.mechanics, self.teacher = mechanics, teacher
         encoder.micro_batch = mechanics.micro_batch
         self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
-        self.needs: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
+        self.sides = nn.ModuleList(sides)
+        own: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
+        self.needs = own.union(*(side.needs for side in sides))
         predicts = data.task in ("rating", "ctr")
         self.values = (
             Values(data, folding=encoder.serves_new_users, scaled=similarity.name != "dot") if predicts else None
         )
-        masked = "negatives" in self.needs or ("table" in self.needs and loss is not None and loss.masks_table)
+        losses = [criterion for criterion in (loss, *(side.loss for side in sides)) if criterion is not None]
+        table = "table" in self.needs and any(criterion.masks_table for criterion in losses)
+        masked = "negatives" in self.needs or table
         self.known = _known(data, mechanics) if masked else None
-        self.memory = _memory(data, mechanics, self.needs)
+        self.memory = memory_of(mechanics.memory, mechanics.memory_after, data, self.needs)
         warm_I = None if encoder.serves_new_items else encoder.warm_items()
         if warm_I is None and not encoder.serves_new_items:
             warm_I = torch.from_numpy(data.item_count_I() > 0)
@@ -81,7 +87,7 @@ class ScoringModel(nn.Module):
     def parameter_groups(self) -> Iterator[Mapping[str, Any]]:
         """Yield the encoder's groups, then what the loss and the biases learn."""
         yield from self.encoder.parameter_groups()
-        for part in (self.loss, self.values):
+        for part in (self.loss, self.values, *self.sides):
             parameters = [p for p in part.parameters() if p.requires_grad] if part is not None else []
             if parameters:
                 yield {"params": parameters, "weight_decay": 0.0}
@@ -101,13 +107,17 @@ class ScoringModel(nn.Module):
             raise RuntimeError("a closed form has no loss")
         self.encoder.begin_step()
         inputs = self._inputs(batch)
-        output = mean_output([self.loss(sample) for sample in self._samples(inputs, batch)])
+        own = narrowed(inputs, type(self.loss).needs_for(self.task)) if self.sides else inputs
+        output = mean_output([self.loss(sample) for sample in self._samples(own, batch)])
         if self.memory is not None and remember:
             self.memory.take(batch.item_B, inputs.positive_BD)
         total, terms = output.total(batch.weight_B), dict(output.terms)
         if self.teacher is not None:
             terms["teacher"] = self.teacher(inputs, batch)
             total = total + terms["teacher"]
+        for side in self.sides:
+            terms[str(side.task)] = value = side(inputs, batch)
+            total = total + value
         if l1 or l2:
             penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
             terms["penalty"] = penalty
@@ -116,7 +126,7 @@ class ScoringModel(nn.Module):
 
     def stored_state(self) -> dict[str, Tensor]:
         """Return the state that a finished run stores: without what only further training would use."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("memory.")}
+        return {name: value for name, value in self.state_dict().items() if name.split(".")[0] not in PASSING}
 
     @torch.no_grad()
     def stored_items(self) -> Tensor:
@@ -276,14 +286,6 @@ def _known(data: TrainingData, mechanics: Mechanics) -> KnownPositives:
     if mechanics.mask_twins:
         train = with_twins(train, twins(data.item_text_I, data.n_items))
     return KnownPositives(train)
-
-
-def _memory(data: TrainingData, mechanics: Mechanics, needs: frozenset[str]) -> CrossBatchMemory | None:
-    if not mechanics.memory:
-        return None
-    if "negatives" not in needs:
-        raise ConfigError("memory: this loss uses no negatives, earlier ones would be kept for nothing", hint=INFONCE)
-    return CrossBatchMemory(mechanics.memory, mechanics.memory_after, data)
 
 
 def _one_row_each(batch: Batch, place_B: Tensor) -> Batch:

@@ -9,6 +9,7 @@ from typing import Any
 from reccli import registry
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
+from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
 from reccli.training.validation import KINDS, parse_metric
 
 __all__ = ["Recipe", "resolve"]
@@ -26,7 +27,6 @@ GENERAL: dict[str, Any] = {
     "average": 0.0,
 }
 SMALL = 25_000  # items up to which scores of the whole catalogue are cheap
-VALUE_LOSSES = {"rating": "mse", "ctr": "bce"}
 VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 
 
@@ -39,18 +39,21 @@ class Recipe:
         task: What is trained for: `ranking`, `rating` or `ctr`.
         trainable: Whether there is anything to train.
         chosen: Names of settings that nobody set, with the values that were filled in.
+        sides: Tasks trained beside the first.
     """
 
     settings: FinetuneSettings
     task: str
     trainable: bool
     chosen: Mapping[str, Any]
+    sides: tuple[Side, ...] = ()
 
     @property
     def run_name(self) -> str:
         """Name of the run: as given, or the names of encoder and loss; a refit's ends so."""
         given = self.settings
-        name = given.name or "-".join(filter(None, (_plain(given.encoder), _plain(given.loss or ""))))
+        parts = (given.encoder, given.loss or "", *(side.loss for side in self.sides))
+        name = given.name or "-".join(filter(None, map(_plain, parts)))
         suffix = ("-refit" if given.as_of == "now" else "-refit-test") if given.refit else ""
         return name + suffix
 
@@ -58,7 +61,8 @@ class Recipe:
     def components(self) -> list[tuple[str, str]]:
         """Kind and name of each component."""
         named = (("encoder", self.settings.encoder), ("loss", self.settings.loss), ("sampler", self.settings.sampler))
-        return [(kind, name) for kind, name in named if name is not None]
+        used = [(kind, name) for kind, name in named if name is not None]
+        return used + [("loss", side.loss) for side in self.sides]
 
 
 def resolve(
@@ -68,7 +72,7 @@ def resolve(
 
     Args:
         settings: As given.
-        data_task: Task of the prepared data.
+        data_task: Task of the data: the first one asked for, else that of the prepared data.
         provides: What the data provides, see `TrainingData.provides`.
         n_items: Size of the catalogue.
 
@@ -86,9 +90,20 @@ def resolve(
         return _closed_form(settings, encoder)
     circumstances = provides | ({"small"} if n_items <= SMALL else frozenset())
     preferred = _preferred(encoder, circumstances)
-    loss_name, task = _loss(settings, str(preferred.get("loss", encoder.default_loss)), data_task, provides)
+    ranking_loss = str(preferred.get("loss", encoder.default_loss))
+    loss_name, task = _loss(settings, ranking_loss, data_task, provides)
+    sides = resolve_sides(settings.task, preferred, ranking_loss, provides | {"negatives", "table"})
+    if sides and encoder.joint:
+        raise ConfigError(
+            f"encoder '{settings.encoder}' has no vectors that a second task could share", hint=f"--task {task}"
+        )
     preferred |= encoder.defaults.get(task, {})
-    sampler = _sampler(settings, str(preferred.get("sampler", encoder.default_sampler)), loss_name, task)
+    preferred_sampler = str(preferred.get("sampler", encoder.default_sampler))
+    drawing = next((side for side in sides if "negatives" in _needs_for(side.loss, side.task)), None)
+    if drawing is None or "negatives" in _needs_for(loss_name, task):
+        sampler = _sampler(settings, preferred_sampler, loss_name, task)
+    else:
+        sampler = _sampler(settings, preferred_sampler, drawing.loss, drawing.task)
     chosen: dict[str, Any] = {"loss": loss_name, "sampler": sampler}
     for name, general in GENERAL.items():
         chosen[name] = preferred.get(name, general)
@@ -102,7 +117,12 @@ def resolve(
     filled = settings.model_copy(update=chosen)
     filled = _component_settings(filled, preferred, chosen)
     parse_metric(str(filled.metric), task)
-    return Recipe(filled, task, True, chosen)
+    return Recipe(filled, task, True, chosen, sides)
+
+
+def _needs_for(loss: str, task: str) -> frozenset[str]:
+    needs: frozenset[str] = registry.load("loss", loss).needs_for(task)
+    return needs
 
 
 def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, Any]:
@@ -116,6 +136,9 @@ def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, A
 
 def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
     """Return the recipe of an encoder without training; what only training could use is refused."""
+    if settings.task is not None and settings.task != "ranking":
+        fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
+        raise _misfit(f"encoder '{settings.encoder}' is solved in closed form, and ranks", "encoder", fitting)
     for kind in ("loss", "sampler"):
         given = getattr(settings, kind)
         if given is not None:
@@ -148,6 +171,10 @@ def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: 
         error.hint = f"{error.hint}; or {hint}" if hint else error.hint
         raise error
     task = next((task for need, task in VALUE_NEEDS.items() if need in needs), "ranking")
+    wanted = data_task if settings.task is None else next(iter(parse_tasks(settings.task)))
+    if settings.task is not None and task != wanted:
+        fitting = [VALUE_LOSSES[wanted]] if wanted in VALUE_LOSSES else [preferred]
+        raise _misfit(f"loss '{name}' is for the task {task}, and the task is {wanted}", "loss", fitting)
     return name, task
 
 

@@ -241,3 +241,23 @@ def test_without_prepared_data_or_device(tmp_path: Path, workspace: Workspace) -
     assert missing.value.exit_code == 4
     with pytest.raises(DeviceError):
         finetune(workspace, settings(encoder="mf", device="cuda:7"), Control())
+
+
+@pytest.mark.parametrize(("task", "metric"), [("rating,ranking:0.2", "rmse"), ("ranking,rating:0.2", "ndcg@10")])
+def test_several_tasks_at_once(tmp_path: Path, task: str, metric: str) -> None:
+    world = checkerboard(users=24, items=16, task="rating", texts=False)
+    workspace = Workspace(tmp_path / "workspace")
+    prepare(workspace, world)
+    result = finetune(workspace, settings(encoder="history", task=task, epochs=3), Control())
+    facts = result.data
+    first, other = task.split(",")[0], task.split(",")[1].split(":")[0]
+    assert (facts["task"], facts["side_tasks"], facts["metric"]) == (first, {other: 0.2}, metric)
+    assert result.version is not None
+    assert result.version.name == {"rating": "history-mse-softmax", "ranking": "history-softmax-mse"}[first]
+    fitted = load_encoder(result.version, Prepared(workspace.current("prepare")))
+    np.testing.assert_array_equal(fitted.item_vectors(), read_vectors(result.version, "item_vectors"))
+
+
+def test_a_task_that_the_data_cannot_have(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match="task rating: the values of the interactions are all the same"):
+        finetune(workspace, settings(encoder="mf", task="rating"), Control())
