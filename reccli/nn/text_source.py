@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from reccli.nn.int8 import size_of
 from reccli.nn.text_cache import cached_vectors
 from reccli.nn.text_folder import model_digest
 from reccli.nn.text_tower import TextTower
@@ -18,6 +20,7 @@ from reccli.nn.text_training import PLAIN, TextTraining
 __all__ = ["TextSource"]
 
 MANY = 2000
+COMPARED = 256
 
 
 @dataclass
@@ -86,7 +89,7 @@ class TextSource:
             cached: Whether to look into the cache and to add to it (weights in mid-training are not worth keeping).
         """
         state = self.digest if self._tower is None else self._tower.state_digest()
-        key = f"{state} {self.pooling} {self.max_length}"
+        key = f"{state} {self.pooling} {self.max_length}" + (" int8" if self._as_int8 else "")
         return cached_vectors(texts, key, self.cache if cached else None, self._encode)
 
     def hand_over(self, folder: Path, texts: Sequence[str], vector_TD: npt.NDArray[np.float32]) -> None:
@@ -99,11 +102,38 @@ class TextSource:
         tower = self.tower
         if len(texts) > MANY:
             self.say(f"encoding {len(texts):,} texts on {tower.device}")
-        was = tower.training
+        return self._run(texts, as_int8=self._as_int8)
+
+    def _run(self, texts: list[str], *, as_int8: bool) -> npt.NDArray[np.float32]:
+        tower = self.tower
+        was, numbers = tower.training, tower.as_int8() if as_int8 else contextlib.nullcontext()
         tower.eval()
         try:
-            with torch.no_grad(), torch.autocast(tower.device.type, enabled=False):
+            with torch.no_grad(), torch.autocast(tower.device.type, enabled=False), numbers:
                 vector_TD = tower.encode(tower.tokenise(texts), np.arange(len(texts)))
         finally:
             tower.train(was)
         return vector_TD.float().cpu().numpy()
+
+    @property
+    def _as_int8(self) -> bool:
+        device = self.device if self._tower is None else self._tower.device.type
+        return self.training.int8 and device == "cpu"
+
+    def int8_story(self, texts: Sequence[str]) -> str:
+        """Return one line for people: how small the model is in int8, and how close its vectors are to the exact ones.
+
+        Args:
+            texts: What is encoded; up to 256 of them, evenly spaced, are compared.
+        """
+        if not self._as_int8:
+            return f"int8 is for the CPU: texts are encoded in full on {self.device}"
+        some = list(texts[:: max(1, len(texts) // COMPARED)])[:COMPARED]
+        cosine_T = (self._run(some, as_int8=True) * self._run(some, as_int8=False)).sum(1)
+        whole = size_of(self.tower.model)
+        with self.tower.as_int8():
+            small = size_of(self.tower.model)
+        return (
+            f"int8: {small / 1e6:.1f} of {whole / 1e6:.1f} MB ({small / whole:.1%}), cosine to the exact vectors "
+            f"{cosine_T.mean():.4f} on average, {cosine_T.min():.4f} at least, over {len(some):,} texts"
+        )

@@ -65,6 +65,8 @@ class TextTable(nn.Module):
             vector_ID = torch.zeros(len(text_I), source.tower.size)
         else:  # before the model is opened in its mode: what the folder says is in the cache for every mode
             vector_ID = torch.from_numpy(source.vectors(self.texts))[self.text_I]
+            if source.training.int8 and not restoring:
+                source.say(source.int8_story(self.texts))
         mean_D = vector_ID[warm_I].mean(0) if self.centre else torch.zeros(vector_ID.shape[1])
         self.register_buffer("mean_D", mean_D)
         self.register_buffer("base_ID", vector_ID - mean_D, persistent=kept)

@@ -5,11 +5,12 @@ B texts of a batch, L tokens, D embedding, T texts.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError
+from reccli.nn.int8 import in_int8
 from reccli.nn.text_folder import check_model, model_digest
 from reccli.nn.text_pooling import pool_tokens
 from reccli.nn.text_tokens import Int64, Tokens, tokenise
@@ -82,6 +84,7 @@ class TextTower(nn.Module):
         # Models of the RoBERTa kind count positions from the padding code on, so the last two are not for text.
         self.max_length = min(max_length, limit - 2)
         self.digest = model_digest(folder)
+        self._small: list[nn.Module] = []  # in a list, so that it is no part of the module
         self._choose(mode, seed, training)
 
     @property
@@ -153,6 +156,18 @@ class TextTower(nn.Module):
             return torch.zeros((0, self.size), device=self.device)
         place_N = torch.argsort(torch.cat(positions)).to(self.device)
         return torch.cat(parts)[place_N]
+
+    @contextlib.contextmanager
+    def as_int8(self) -> Iterator[None]:
+        """Encode by a copy in 8-bit integers inside, made anew where the weights are being trained."""
+        whole = self.model
+        if self.trained() or not self._small:
+            self._small = [in_int8(whole, max_length=self.max_length)]
+        self.model = self._small[0]
+        try:
+            yield
+        finally:
+            self.model = whole
 
     def save(self, folder: Path) -> None:
         """Write configuration, weights (safetensors, adapters merged in) and tokenizer in Hugging Face layout."""

@@ -27,6 +27,8 @@ class TextTraining(ComponentSettings):
     """Share of all steps over which the text model's rate rises from 0, if longer than the run's own warm-up."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """What the rate of a layer is multiplied by for each layer above it: .8 to .95; 1 for one rate."""
+    int8: bool = False
+    """Encode texts in 8-bit integers where nothing is trained, on the CPU: a quarter of the memory, and faster."""
     checkpointing: bool = False
     """Keep no activations inside the text model's layers and compute them again in the backward pass."""
     lora_rank: int = Field(default=8, ge=1, le=1024)
