@@ -190,11 +190,11 @@ class Hybrid(Encoder):
         return [look_up(self.item_ID, batch.item_B)]
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield the table, the projection, which takes small steps, and the few others, which take large ones."""
+        """Yield the table, what weighs and projects texts, which takes small steps, and the exponent of ages."""
         yield {"params": [self.item_ID, self.nobody_D], "lr_scale": 1.0}
-        yield {"params": [self.text_TD], "lr_scale": 0.1}
-        few = [*self.gate.parameters()] + [p for p in self.bags.parameters() if p.requires_grad]
-        yield {"params": few, "lr_scale": 5.0, "weight_decay": 0.0}
+        yield {"params": [self.text_TD, self.gate.slope_FK], "lr_scale": 0.1}
+        yield {"params": [self.gate.start_K], "lr_scale": 1.0, "weight_decay": 0.0}
+        yield {"params": [p for p in self.bags.parameters() if p.requires_grad], "lr_scale": 5.0, "weight_decay": 0.0}
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
