@@ -87,6 +87,8 @@ class FinetuneSettings(StageSettings):
     """Weight of the teacher beside the loss."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
+    calibration: Literal["none", "temperature", "isotonic"] = "temperature"
+    """How predicted clicks (ctr) are brought to the rates at which they come true, fitted on the validation part."""
     validate_every: int = Field(default=1, ge=1)
     """Epochs between validations."""
     checkpoint_every: int = Field(default=1, ge=1)

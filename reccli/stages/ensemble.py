@@ -75,6 +75,7 @@ class Ensemble(Served):
     def facts(self) -> dict[str, Any]:
         """What holds for the ensemble: it can do what one of its runs can."""
         found = dict(self.members[0].facts)
+        found.pop("calibration", None)  # that of one run is not that of a mean of several
         found |= {ability: any(member.facts.get(ability) for member in self.members) for ability in ABILITIES}
         return found
 
@@ -118,6 +119,13 @@ class Ensemble(Served):
             ConfigError: No run can.
         """
         return self._encode("serves_user_texts", len(texts), lambda part: part.encode_user_texts(texts), users=True)
+
+    def pair_scores(self, user_R: npt.NDArray[np.int64], item_R: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the scores of pairs, R; where a run reads them jointly, the weighted mean of what the runs predict."""
+        if not any(member.facts.get("joint") for member in self.members):
+            return super().pair_scores(user_R, item_R)
+        parts = [member.pair_scores(user_R, item_R) for member in self.members]
+        return np.average(parts, axis=0, weights=self.weights)
 
     @cached_property
     def reachable_I(self) -> npt.NDArray[np.bool_]:

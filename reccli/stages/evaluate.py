@@ -40,6 +40,7 @@ HEADLINE = (
     "log-loss",
     "auc",
     "click-ratio",
+    "calibration-error",
     "item-coverage",
 )
 

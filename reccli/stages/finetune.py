@@ -54,13 +54,15 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     recipe = resolve(settings, task, data.provides(), n_items=data.n_items)
     pretrained = _pretrained(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
-    epochs = recipe.settings.epochs or 0
-    if settings.refit:
-        chosen = _chosen_epochs(workspace, settings, prepared, pretrained, recipe, control)
+    epochs, calibration = recipe.settings.epochs or 0, None
+    if settings.refit and recipe.trainable:
+        chosen = _choosing_run(workspace, settings, prepared, pretrained, recipe, control)
         if chosen is None:
             return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
-        epochs = chosen
-    job = Job(workspace, prepared, pretrained, recipe, device, control, epochs, teachers)
+        epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
+    elif settings.refit:
+        epochs = 0
+    job = Job(workspace, prepared, pretrained, recipe, device, control, epochs, teachers, calibration)
     return _run(job)
 
 
@@ -130,17 +132,15 @@ def _pretrained(workspace: Workspace, prepared: Prepared, recipe: Recipe, contro
     return found
 
 
-def _chosen_epochs(
+def _choosing_run(
     workspace: Workspace,
     settings: FinetuneSettings,
     prepared: Prepared,
     pretrained: Version | None,
     recipe: Recipe,
     control: Control,
-) -> int | None:
-    """Return the epochs that the run without `refit` chose, making that run first where it is not there."""
-    if not recipe.trainable:
-        return 0
+) -> Version | None:
+    """Return the run without `refit`, which chose the epochs; it is made first where it is not there."""
     selection = replace(recipe, settings=recipe.settings.model_copy(update={"refit": False, "as_of": "now"}))
     teachers = teachers_of(workspace, prepared, selection)
     wanted = manifest_of("finetune", **_determinants(prepared, pretrained, selection, 0, teachers))
@@ -153,7 +153,7 @@ def _chosen_epochs(
     epochs = int(version.manifest.facts["best_epoch"])
     parts = prepared.trained_parts(refit=True, as_of=settings.as_of)
     control.say(f"refit on {', '.join(parts)} with {epochs} epochs, as run '{version.name}' chose")
-    return epochs
+    return version
 
 
 def _announce(job: Job) -> list[str]:

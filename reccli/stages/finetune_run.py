@@ -43,6 +43,7 @@ class Job:
     control: Control
     epochs: int
     teachers: tuple[Version, ...] = ()
+    calibration: Mapping[str, Any] | None = None
 
     @property
     def settings(self) -> FinetuneSettings:
@@ -97,13 +98,23 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     model = ScoringModel(encoder, loss, similarity, data, mechanics_of(settings), teacher, sides).to(job.device)
     if settings.compile:
         compile_parts(encoder, job.device)
-    outcome = _train(job, model, data, context, manifest)
+    validator = _validator(job, data, context)
+    outcome = _train(job, model, data, context, manifest, validator)
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
+    if recipe.task == "ctr":
+        manifest.facts["calibration"] = job.calibration or _calibration(job, model, validator)
 
 
-def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, manifest: Manifest) -> Outcome:
+def _train(
+    job: Job,
+    model: ScoringModel,
+    data: TrainingData,
+    context: Any,
+    manifest: Manifest,
+    validator: Validator | None,
+) -> Outcome:
     from reccli.stages.finetune_parts import adversary_of, plan_of
     from reccli.training.checkpoint import Checkpoints
     from reccli.training.finetuning import FinetuneTask
@@ -111,7 +122,6 @@ def _train(job: Job, model: ScoringModel, data: TrainingData, context: Any, mani
     from reccli.training.task import Outcome
 
     settings, recipe, control = job.settings, job.recipe, job.control
-    validator = _validator(job, data, context)
     if not recipe.trainable:
         control.check_stop()
         metrics = validator(model) if validator is not None else {}
@@ -229,6 +239,20 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
     if job.recipe.task == "rating":
         facts["value_range"] = _value_range(data)
     return facts
+
+
+def _calibration(job: Job, model: ScoringModel, validator: Validator | None) -> dict[str, Any]:
+    """Fit predicted clicks to the validation part, and say what that changes."""
+    from reccli.evaluation.calibration import Calibration, fit_calibration
+
+    if validator is None or job.settings.calibration == "none":
+        return Calibration().facts()
+    score_R, label_R = validator.predictions(model)
+    found = fit_calibration(job.settings.calibration, score_R, label_R)
+    metric = registry.create("metric", "calibration-error")
+    before, after = (metric.value(label_R, some.probabilities(score_R)) for some in (Calibration(), found))
+    job.control.say(f"clicks calibrated by {found.method}: calibration error {before:.4f} to {after:.4f} on validation")
+    return found.facts()
 
 
 def _encodable(chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from reccli.api import Histories
 from reccli.api.metric import CatalogueMetric, LabelMetric, Metric, RankingMetric, RatingMetric
 from reccli.errors import ConfigError, DataError
 from reccli.evaluation.auc import auc_from_ranks
+from reccli.evaluation.calibration import Calibration
 from reccli.evaluation.ctr import evaluate_labels
 from reccli.evaluation.ranking import RankingScores, distinct, evaluate_catalogue, evaluate_ranking
 from reccli.evaluation.ratings import evaluate_ratings
@@ -125,7 +126,8 @@ def _measure_values(
     score_R = served.pair_scores(user_R, item_R)
     options = {"generator": generator, "n_resamples": settings.resamples, "level": settings.confidence}
     if metrics.label:
-        table = evaluate_labels(held.value_E, 1 / (1 + np.exp(-score_R)), user_R, metrics.label, **options)  # type: ignore[arg-type]
+        probability_R = Calibration.from_facts(served.facts.get("calibration")).probabilities(score_R)
+        table = evaluate_labels(held.value_E, probability_R, user_R, metrics.label, **options)  # type: ignore[arg-type]
     else:
         low, high = served.facts.get("value_range", (-np.inf, np.inf))
         table = evaluate_ratings(held.value_E, score_R.clip(low, high), user_R, metrics.rating, **options)  # type: ignore[arg-type]

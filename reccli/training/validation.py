@@ -91,12 +91,8 @@ class Validator:
         """Return the metric by name; empty where there is nothing to validate on."""
         if not len(self.user_V):
             return {}
-        folds = model.encoder.serves_new_users
-        known = self.train.rows(self.user_V) if folds else self.train
-        user_VS = model.user_vectors(known)
-        user_VS = user_VS if folds else user_VS[self.user_V]
         measure: Callable[..., float] = self._values if self.k is None else self._lists
-        return {self.name: measure(user_VS, model.item_vectors(), model)}
+        return {self.name: measure(self._users(model), model.item_vectors(), model)}
 
     @property
     def higher_is_better(self) -> bool:
@@ -116,10 +112,23 @@ class Validator:
         scores = evaluate_ranking(item_VK, distinct(self.held.rows(self.user_V)), {self.name: self.metric}, (k,))
         return scores.mean(self.name, k)
 
-    def _values(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+    def predictions(self, model: ScoringModel) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and values of the held-out rows of the users validated on, R."""
+        return self._scores(self._users(model), model.item_vectors(), model)
+
+    def _users(self, model: ScoringModel) -> np.ndarray:
+        folds = model.encoder.serves_new_users
+        user_VS = model.user_vectors(self.train.rows(self.user_V) if folds else self.train)
+        return user_VS if folds else user_VS[self.user_V]
+
+    def _scores(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> tuple[np.ndarray, np.ndarray]:
         held = self.held.rows(self.user_V)
         score_R = np.einsum("rs,rs->r", user_VS[held.user_E], item_IS[held.item_E], dtype=np.float64)
         score_R = score_R + model.pair_scores(self.user_V[held.user_E], held.item_E)
+        return score_R, held.value_E.astype(np.float64)
+
+    def _values(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+        score_R, value_R = self._scores(user_VS, item_IS, model)
         if self.task == "ctr":
-            return float(self.metric.value(held.value_E.astype(np.float64), 1 / (1 + np.exp(-score_R))))
-        return float(self.metric.value(held.value_E.astype(np.float64), score_R.clip(*self.value_range)))
+            return float(self.metric.value(value_R, 1 / (1 + np.exp(-score_R))))
+        return float(self.metric.value(value_R, score_R.clip(*self.value_range)))

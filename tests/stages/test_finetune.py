@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,31 @@ def test_several_tasks_at_once(tmp_path: Path, task: str, metric: str) -> None:
 def test_a_task_that_the_data_cannot_have(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match="task rating: the values of the interactions are all the same"):
         finetune(workspace, settings(encoder="mf", task="rating"), Control())
+
+
+@pytest.mark.parametrize("method", ["none", "temperature", "isotonic"])
+def test_clicks_are_calibrated_on_the_validation_part(tmp_path: Path, method: str) -> None:
+    from reccli.evaluation.calibration import Calibration, fit_calibration
+
+    world = checkerboard(users=24, items=16, task="ctr", texts=False)
+    valid = (
+        np.arange(len(world.held_value_H)) % 3 == 0
+    )  # the held-out pairs are clicks: turn some, so that there are both
+    world = replace(world, held_value_H=np.where(valid, 0, world.held_value_H).astype(np.float32))
+    workspace = Workspace(tmp_path / "workspace")
+    prepared = prepare(workspace, world)
+    said: list[str] = []
+    result = finetune(workspace, settings(encoder="mf", epochs=3, calibration=method), Control(say=said.append))
+    facts = result.data["calibration"]
+    assert facts["method"] == method
+    assert any(line.startswith(f"clicks calibrated by {method}: calibration error") for line in said) == (
+        method != "none"
+    )
+    assert result.version is not None
+    user, item = read_vectors(result.version, "user_vectors"), read_vectors(result.version, "item_vectors")
+    held = prepared.histories("valid")
+    score = (user[held.user_E] * item[held.item_E]).sum(1).astype(np.float64)
+    expected = fit_calibration(method, score, held.value_E.astype(np.float64)).probabilities(score)
+    np.testing.assert_allclose(Calibration.from_facts(facts).probabilities(score), expected, atol=1e-3)
+    refit = finetune(workspace, settings(encoder="mf", epochs=3, calibration=method, refit=True), Control())
+    assert refit.data["calibration"] == facts  # a refit has no validation part of its own
