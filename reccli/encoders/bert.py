@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reccli.api import Batch, Context, Encoder, Histories, TrainingData
-from reccli.nn.text_folder import find_model, model_digest, model_label
+from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
@@ -161,7 +161,7 @@ class Bert(Encoder):
         """Return the digest of the text model's folder: another content under the same path is another run."""
         folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
         pooling = usage_of(folder, pooling=self.settings.pooling).pooling
-        return {"text model": model_digest(folder), "train": self._mode(context), "pooling": pooling}
+        return model_determinants(folder) | {"train": self._mode(context), "pooling": pooling}
 
     def _mode(self, context: Context) -> str:
         train = self.settings.train

@@ -18,7 +18,7 @@ from reccli.api import Batch, Context, Encoder, Histories, TrainingData
 from reccli.errors import ConfigError, DamagedArtifactError
 from reccli.nn.evidence import Evidence, Seen
 from reccli.nn.pair_tokens import PairTokens
-from reccli.nn.text_folder import find_model, model_digest, model_label
+from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_tower import check_mode
@@ -166,7 +166,7 @@ class BertCross(Encoder):
         folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
         usage = usage_of(folder, pooling=self.settings.pooling)
         rows = str(self._rows(context))
-        return {"text model": model_digest(folder), "train": self._mode(), "pooling": usage.pooling, "rows": rows}
+        return model_determinants(folder) | {"train": self._mode(), "pooling": usage.pooling, "rows": rows}
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the rows of this epoch: a function of seed and epoch alone."""

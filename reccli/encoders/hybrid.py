@@ -20,7 +20,7 @@ from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.propagation import Propagation
 from reccli.nn.ridge import ridge
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
-from reccli.nn.text_folder import find_model, model_digest, model_label
+from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_usage import usage_of
@@ -158,7 +158,7 @@ class Hybrid(Encoder):
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder, and how its tokens are pooled."""
         folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        return {"text model": model_digest(folder), "pooling": usage_of(folder, pooling=self.settings.pooling).pooling}
+        return model_determinants(folder) | {"pooling": usage_of(folder, pooling=self.settings.pooling).pooling}
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw which entries are hidden and which ids are dropped: a function of seed and epoch alone."""

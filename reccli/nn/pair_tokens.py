@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reccli.nn.text_tokens import Tokens
+from reccli.nn.text_tokens import Tokens, readable
 
 __all__ = ["MARKS", "PairTokens"]
 
@@ -54,9 +54,10 @@ class PairTokens:
         self.entry_length, self.budget = entry_length, max_length - fixed
         self.n_items, self.n_users = len(item_texts), len(user_texts or ())
         texts = [*item_texts, *(user_texts or ())]
+        texts = readable(texts, max_length=max_length)
         found = [before, between, behind, *_plain(tokenizer, MARKS), *_plain(tokenizer, texts)]
         length = np.array([len(codes) for codes in found], np.int64)
-        self.start, self.length = np.cumsum(length) - length, length
+        self.start, self.length = np.cumsum(length) - length, length.copy()
         self.length[3 + len(MARKS) + self.n_items :] = length[3 + len(MARKS) + self.n_items :].clip(max=user_length)
         self.code_C = np.fromiter((code for codes in found for code in codes), np.int32, int(length.sum()))
         self.padding = int(getattr(tokenizer, "pad_token_id", None) or 0)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError, OfflineError, ReccliError
+from reccli.errors import ConfigError, DamagedArtifactError, MissingExtraError, ReccliError
+from reccli.nn.text_hub import fetch_model, hub_name, is_hub_name
 
 __all__ = [
     "DECODERS",
@@ -50,7 +50,6 @@ LIMITS = {
 }
 WIDTHS = ("embedding_size", "word_embed_proj_dim", "hidden_size", "dim", "n_embd")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
-HUB_NAME = re.compile(r"[\w][\w.-]{0,95}(/[\w][\w.-]{0,95})?(@[0-9a-f]{7,40})?")
 MAX_JSON = 64 << 20
 DIGESTED = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "*.model")
 HINT = "use a folder that save_pretrained(safe_serialization=True) wrote"
@@ -75,12 +74,12 @@ def find_model(path: str | None = None, *, pretrained: Path | None = None, onlin
     In order: the folder or hub name asked for, the text model of the pretrain version, the offline default.
 
     Args:
-        path: A folder, or a hub name as `org/model` or `org/model@revision`; the default without one.
+        path: A folder, or a hub name as `org/model@commit`; the default without one.
         pretrained: Folder of a pretrain version.
         online: Whether a hub name may be fetched.
 
     Raises:
-        ConfigError: There is no such folder.
+        ConfigError: There is no such folder, or a hub name names no commit.
         OfflineError: A hub name is given and the network is not allowed.
         MissingExtraError: The default is wanted and not installed.
         DamagedArtifactError: The folder is not safe to open, or not a text model.
@@ -99,36 +98,9 @@ def _asked_for(path: str, online: bool) -> Path:
     folder = Path(path).expanduser()
     if folder.is_dir():
         return folder
-    if folder.exists() or not HUB_NAME.fullmatch(path):
+    if folder.exists() or not is_hub_name(path):
         raise ConfigError(f"encoder path '{path}' is not a folder", hint="name a folder in Hugging Face layout")
-    found = _fetched(path, online=False)  # what was fetched once needs no network
-    if found is not None:
-        return found
-    if not online:
-        raise OfflineError(
-            f"'{path}' is neither a folder here nor may it be fetched: the network is off by default",
-            hint=f"add --online to fetch it once: --encoder-path {path} --online",
-        )
-    return _fetched(path, online=True) or folder
-
-
-def _fetched(name: str, *, online: bool) -> Path | None:
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = name.partition("@")
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
-    try:
-        place = snapshot_download(
-            repository, revision=revision or None, allow_patterns=patterns, local_files_only=not online
-        )
-        return Path(place)
-    except Exception as error:  # the hub client raises errors of many kinds for one cause: it did not work
-        if not online:
-            return None
-        raise OfflineError(
-            f"cannot fetch '{name}': {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            hint="check the name and the network, or give a folder",
-        ) from error
+    return fetch_model(path, online=online)
 
 
 def check_model(folder: Path) -> dict[str, Any]:
@@ -244,10 +216,19 @@ def model_digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def model_determinants(folder: Path) -> dict[str, str]:
+    """Return what results depend on: the digest of a model's folder, and the commit it was fetched at, if it was."""
+    found, fetched = {"text model": model_digest(folder)}, hub_name(folder)
+    return found if fetched is None else found | {"text model name": fetched}
+
+
 def model_label(folder: Path) -> str:
     """Return a short name of a model folder for people."""
     if folder.parent.name == WHEEL:
         return "all-MiniLM-L6-v2"
+    fetched = hub_name(folder)
+    if fetched is not None:
+        return fetched[:-32]  # the first 8 digits of the commit
     if folder.name == PRETRAINED:  # <stage>/<run>/<fingerprint>/text_model
         return f"the text model of pretrain {folder.parent.parent.name}"
     return folder.name

@@ -14,7 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Tokens", "tokenise"]
+__all__ = ["Tokens", "readable", "tokenise"]
+
+LETTERS_PER_TOKEN = 64
+FEWEST_LETTERS = 16_384
 
 Int64 = npt.NDArray[np.int64]
 
@@ -61,12 +64,13 @@ def tokenise(tokenizer: Any, texts: Sequence[str], *, max_length: int) -> Tokens
     """Tokenise texts with a Hugging Face tokenizer, cut to `max_length` tokens each.
 
     A text that gives no token at all (an empty one, for tokenizers of decoders, which add none of their own) gets the
-    token that ends texts, so that every text has a vector.
+    token that ends texts, so that every text has a vector. Texts are data: far more letters than `max_length` tokens
+    could have are never looked at, and halves of surrogate pairs, which no tokenizer takes, count as unknown letters.
     """
     found: list[list[int]] = []
     if texts:
         found = tokenizer(
-            list(texts),
+            readable(texts, max_length=max_length),
             truncation=True,
             max_length=max_length,
             padding=False,
@@ -79,6 +83,12 @@ def tokenise(tokenizer: Any, texts: Sequence[str], *, max_length: int) -> Tokens
     offset_T1 = np.concatenate([[0], np.cumsum(length_T)]).astype(np.int64)
     code_S = np.fromiter((code for codes in found for code in codes), np.int32, int(offset_T1[-1]))
     return Tokens(offset_T1, code_S, int(tokenizer.pad_token_id or 0))
+
+
+def readable(texts: Sequence[str], *, max_length: int) -> list[str]:
+    """Return texts as a tokenizer can take them, cut where `max_length` tokens certainly end."""
+    most = max(FEWEST_LETTERS, LETTERS_PER_TOKEN * max_length)
+    return [text[:most].encode("utf-8", errors="replace").decode("utf-8") for text in texts]
 
 
 def _ending(tokenizer: Any) -> int:

@@ -103,6 +103,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
+    manifest.facts["depends_on"] = dict(encoder.determinants(context))
     if recipe.task == "ctr":
         manifest.facts["calibration"] = job.calibration or _calibration(job, model, validator)
 

@@ -27,13 +27,15 @@ def plain(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def slow(tokenizer: Any, user: int, item: int, shown: list[tuple[int, int]], entry: int, length: int) -> list[int]:
+def slow(
+    tokenizer: Any, user: int, item: int, shown: list[tuple[int, int]], entry: int, length: int, own: int = 32
+) -> list[int]:
     """One pair: pieces in order, the user's part cut to what is left."""
     is_bert = tokenizer.cls_token_id is not None
     before = [tokenizer.cls_token_id] if is_bert else []
     between = [tokenizer.sep_token_id] if is_bert else plain(tokenizer, "\n")
     behind = [tokenizer.sep_token_id] if is_bert else []
-    said = plain(tokenizer, USERS[user]) if user < len(USERS) else []
+    said = plain(tokenizer, USERS[user])[:own] if user < len(USERS) else []
     for other, mark in shown:
         said = said + plain(tokenizer, MARKS[mark]) + plain(tokenizer, ITEMS[other])[:entry]
     about = plain(tokenizer, ITEMS[item])
@@ -42,8 +44,9 @@ def slow(tokenizer: Any, user: int, item: int, shown: list[tuple[int, int]], ent
 
 
 @pytest.mark.parametrize("length", [64, 20])
-def test_pairs(tokenizer: Any, length: int) -> None:
-    pairs = PairTokens(tokenizer, ITEMS, USERS, entry_length=3, max_length=length)
+@pytest.mark.parametrize("own", [1, 32])
+def test_pairs(tokenizer: Any, length: int, own: int) -> None:
+    pairs = PairTokens(tokenizer, ITEMS, USERS, entry_length=3, user_length=own, max_length=length)
     user_R, item_R = np.array([0, 1, 7, 0]), np.array([3, 0, 2, 1])
     shown_RS = np.array([[0, 1], [3, -1], [-1, -1], [2, 3]])
     mark_RS = np.array([[2, 0], [1, 1], [1, 1], [0, 2]])
@@ -52,7 +55,7 @@ def test_pairs(tokenizer: Any, length: int) -> None:
     for row in range(4):
         shown = [(int(i), int(m)) for i, m in zip(shown_RS[row], mark_RS[row], strict=True) if i >= 0]
         got = found.code_S[found.offset_T1[row] : found.offset_T1[row + 1]].tolist()
-        assert got == slow(tokenizer, int(user_R[row]), int(item_R[row]), shown, 3, length)
+        assert got == slow(tokenizer, int(user_R[row]), int(item_R[row]), shown, 3, length, own)
         assert len(got) <= length
 
 

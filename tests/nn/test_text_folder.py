@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_bert import tiny_bert
+from tiny_gpt import tiny_gpt
 
 from reccli.errors import ConfigError, DamagedArtifactError, OfflineError
 from reccli.nn.text_folder import PRETRAINED, check_model, find_model, model_digest, model_label
@@ -185,3 +186,70 @@ def test_the_digest_is_of_content_not_of_place(folder: Path, tmp_path: Path) -> 
 def test_labels_are_short(tmp_path: Path) -> None:
     assert model_label(tmp_path / "pretrain" / "mine" / "0123" / PRETRAINED) == "the text model of pretrain mine"
     assert model_label(Path("/x/some-model")) == "some-model"
+
+
+@pytest.mark.fault(50)
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_f50_no_pickle_beside_or_below_a_model_is_opened(tmp_path: Path, canary: Path, kind: str) -> None:
+    import pickle
+
+    import numpy as np
+
+    folder = tiny_gpt(tmp_path / "tiny", kind=kind)
+    (folder / "1_Pooling").mkdir()
+    bomb = pickle.dumps(Bomb(canary))
+    for name in ("rust_model.ot", "model.joblib", "optimizer.pt", "vocab.pkl", "1_Pooling/pytorch_model.bin"):
+        (folder / name).write_bytes(bomb)
+    np.save(folder / "embeddings.npy", np.array([Bomb(canary)], dtype=object), allow_pickle=True)
+    TextTower(folder, pooling="last", seed=0).save(tmp_path / "saved")
+    assert not canary.exists()
+    saved = {path.suffix for path in (tmp_path / "saved").rglob("*") if path.is_file()}
+    assert saved <= {".json", ".safetensors", ".txt", ".jinja"}
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"auto_map": {"AutoModel": "modeling_own.Own"}}, "auto_map"),
+        ({"_attn_implementation": "someone/kernel"}, "someone/kernel"),
+        ({"num_hidden_layers": 10**6, "n_layer": 10**6}, "expected 1 to 256"),
+        ({"n_positions": 10**9, "max_position_embeddings": 10**9}, "expected 1 to"),
+        ({"vocab_size": True}, "vocab_size is True"),
+        ({"model_type": "gptj-own"}, "model_type 'gptj-own'"),
+        ({"vocab_size": 3_000_000}, "larger model than the weights"),
+    ],
+)
+def test_f51_decoders_are_checked_in_the_same_way(
+    tmp_path: Path, canary: Path, kind: str, values: dict[str, object], match: str
+) -> None:
+    folder = tiny_gpt(tmp_path / "tiny", kind=kind)
+    plant(folder, canary)
+    edit(folder, **values)
+    with pytest.raises(DamagedArtifactError, match=match):
+        TextTower(folder, seed=0)
+    assert not canary.exists()
+
+
+@pytest.mark.fault(51)
+def test_f51_a_run_is_refused_before_anything_is_opened(tmp_path: Path, canary: Path) -> None:
+    """The stage itself: exit code 5, one line, the next step, and nothing written."""
+    from shop import shop
+
+    from reccli.settings import FinetuneSettings
+    from reccli.stages.common import Control
+    from reccli.stages.finetune import finetune
+
+    workspace, folder = shop(tmp_path / "shop", users=12, items=8), tiny_bert(tmp_path / "tiny")
+    plant(folder, canary)
+    edit(folder, auto_map={"AutoModel": "modeling_own.Own"})
+    for encoder in ("bert", "hybrid"):
+        settings = FinetuneSettings(encoder=encoder, encoder_path=str(folder), device="cpu")
+        with pytest.raises(DamagedArtifactError) as caught:
+            finetune(workspace, settings, Control())
+        assert caught.value.exit_code == 5
+        assert "\n" not in caught.value.message
+        assert caught.value.hint
+    assert not canary.exists()
+    assert not (workspace.path / "finetune").exists()
