@@ -190,3 +190,32 @@ def test_clusters_are_stored_for_people(workspace: Workspace, folder: Path) -> N
     assert frame["size"].sum() == 2 * 48 + 2 * 24
     assert frame.filter(frame["kind"] == "item")["top_items"].str.contains("story").all()
     assert any("clusters.held_out_loss" in line for line in result.lines)
+
+
+@pytest.mark.parametrize("objective", ["mlm+neighbours+clusters", "negative-sampling+graph-views"])
+def test_a_combination_stopped_and_gone_on_is_as_undisturbed(
+    objective: str, workspace: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(workspace.path, tmp_path / "other")
+    other = Workspace(tmp_path / "other")
+    path = str(folder) if "mlm" in objective else None
+    component = {"clusters.granularity": [2, 4]} if "mlm" in objective else {"dim": 8, "graph-views.view": "noise"}
+    settings = PretrainSettings(
+        objective=objective,
+        encoder_path=path,
+        device="cpu",
+        epochs=3,
+        batch_size=16 if path else 256,
+        component=component,
+    )
+    pretrain(workspace, settings, Control())
+    asked = iter([None] * 4 + [15])
+    with pytest.raises(Interrupted):
+        pretrain(other, settings, Control(stop=lambda: next(asked)))
+    said: list[str] = []
+    pretrain(other, settings, Control(say=said.append))
+    assert any("resuming" in line for line in said)
+    versions = [ws.current("pretrain") for ws in (workspace, other)]
+    assert versions[0].manifest.content == versions[1].manifest.content
