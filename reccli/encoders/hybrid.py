@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Context, Encoder, Histories, TrainingData
 from reccli.nn.gate import Gate
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.propagation import Propagation
@@ -23,7 +23,7 @@ from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
-from reccli.nn.text_usage import usage_of
+from reccli.nn.text_usage import TextReading, usage_of
 
 __all__ = ["Hybrid"]
 
@@ -40,9 +40,10 @@ class Hybrid(Encoder):
         user   = sum over history j of  c_j ((g_j1 + g_j2) a_j + g_j3 P t_j) / sum of |c_j|
 
     with `a` a trained table (`item_ID`), `A` the mean of no step and two steps over the graph of interactions, `t` the
-    frozen, centred text vectors, `P` a trained projection, `g` the gate (`reccli.nn.gate`), which sees the text and how
-    often an item was met, and `c_j` the weight of a history entry. Items that nobody met have their text alone. In
-    training the ids of a share of all items are dropped in each epoch, so that texts learn to stand in for them.
+    frozen, centred text vectors, `P` the ridge regression from texts to the table, fitted anew in each epoch, `g` the
+    gate (`reccli.nn.gate`), which sees the text and how often an item was met, and `c_j` the weight of a history entry.
+    Items that nobody met have their text alone. In training the ids of a share of all items are dropped in each epoch,
+    so that texts learn to stand in for them.
 
     Args:
         settings.dim: Length of the vectors, 64 to 512.
@@ -58,9 +59,10 @@ class Hybrid(Encoder):
         DamagedArtifactError: The model's folder is not safe to open, or not the one that a run was trained with.
 
     Notes:
-        The table starts from the spectrum of the interactions, and the projection from a ridge regression of that table
-        on the texts: before any step warm items are where `history` has them, and cold ones where their texts suggest.
-        Users leave the graph out, as the graph knows the very interaction that is to be predicted.
+        The table starts from the spectrum of the interactions: before any step warm items are where `history` has them,
+        and cold ones where their texts suggest. A projection trained by gradients learns its items by heart (NDCG@10 of
+        cold films on validation fell from .24 to .15 to .21; fitted anew it rose to .28). Users leave the graph out, as
+        the graph knows the very interaction that is to be predicted.
 
     Paper:
         Volkovs, Yu, Poutanen: DropoutNet: Addressing Cold Start in Recommender Systems, NeurIPS 2017,
@@ -76,21 +78,9 @@ class Hybrid(Encoder):
         0.5
     """
 
-    class Settings(ComponentSettings):
+    class Settings(TextReading):
         """Settings of `hybrid`."""
 
-        path: str = ""
-        """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
-        pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-        """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
-        prefix: str | None = None
-        """What stands before an item's text; what the model's folder says without one."""
-        user_prefix: str | None = None
-        """What stands before a user's text."""
-        max_length: int = Field(default=64, ge=4, le=8192)
-        """Tokens of a text that count."""
-        text_batch: int = Field(default=128, ge=1)
-        """Texts encoded at a time."""
         dim: int = Field(default=256, ge=1)
         """Length of the vectors: 64 to 512."""
         drop: float = Field(default=0.2, ge=0, lt=1)
@@ -140,6 +130,7 @@ class Hybrid(Encoder):
 
     has_IK: Tensor
     count_I1: Tensor
+    text_TD: Tensor
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Open the text model (or the cache of what it said), and start table and projection."""
@@ -163,6 +154,7 @@ class Hybrid(Encoder):
     def begin_epoch(self, epoch: int) -> None:
         """Draw which entries are hidden and which ids are dropped: a function of seed and epoch alone."""
         self.bags.begin_epoch(epoch)
+        self._fit()
         drawn_I = torch.rand(self.n_items, generator=self._context.generator(f"hybrid ids dropped in epoch {epoch}"))
         self._dropped_I = (drawn_I < self.settings.drop).to(self.item_ID.device)
 
@@ -172,6 +164,8 @@ class Hybrid(Encoder):
 
     def begin_step(self) -> None:
         """Weigh the parts of all items, and walk the graph once."""
+        if not self.training:
+            self._fit()
         self._step = self._weights(), self._graph()
 
     def users(self, batch: Batch) -> Tensor:
@@ -190,9 +184,9 @@ class Hybrid(Encoder):
         return [look_up(self.item_ID, batch.item_B)]
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
-        """Yield the table, what weighs and projects texts, which takes small steps, and the exponent of ages."""
+        """Yield the table, the gate, whose slopes take small steps, and the exponent of ages."""
         yield {"params": [self.item_ID, self.nobody_D], "lr_scale": 1.0}
-        yield {"params": [self.text_TD, self.gate.slope_FK], "lr_scale": 0.1}
+        yield {"params": [self.gate.slope_FK], "lr_scale": 0.1}
         yield {"params": [self.gate.start_K], "lr_scale": 1.0, "weight_decay": 0.0}
         yield {"params": [p for p in self.bags.parameters() if p.requires_grad], "lr_scale": 5.0, "weight_decay": 0.0}
 
@@ -209,11 +203,13 @@ class Hybrid(Encoder):
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
+        self._fit()
         return (self.table.encode(self.usage.items(texts)) @ self.text_TD).float().cpu()
 
     @torch.no_grad()
     def encode_user_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of users given by what they say, ND on the CPU."""
+        self._fit()
         return (self.table.encode(self.usage.users(texts)) @ self.text_TD).float().cpu()
 
     def _read_texts(self, data: TrainingData, context: Context) -> None:
@@ -248,16 +244,21 @@ class Hybrid(Encoder):
         size = self.table.size
         if start == "random" or context.restoring:
             self.item_ID = random_table(data.n_items, given.dim, std=given.std, generator=generator)
-            self.text_TD = random_table(size, given.dim, std=given.std, generator=generator)
         else:
             _, item_IR = spectral_start(data, context, given.dim)
             self.item_ID = table_from(item_IR, given.dim, std=given.std, generator=generator)
-            warm_I = self.has_IK[:, ID] & self.has_IK[:, TEXT]
-            self.text_TD = nn.Parameter(ridge(self.table.base_ID[warm_I].cpu(), self.item_ID.detach()[warm_I]))
+        self.register_buffer("text_TD", torch.zeros(size, given.dim))
+        self._fit()
         self.gate = Gate([2.0, 0.0, 0.0], size + 1)
         share_I = torch.from_numpy(data.item_count_I()).float()
         share_I /= share_I.sum().clamp_min(1.0)
         self.nobody_D = nn.Parameter(share_I @ self.item_ID.detach() + 1e-3 * given.std)
+
+    @torch.no_grad()
+    def _fit(self) -> None:
+        """Fit the projection to the table as it is now."""
+        told_I = self.has_IK[:, ID] & self.has_IK[:, TEXT]
+        self.text_TD.copy_(ridge(self.text_IT[told_I], self.item_ID[told_I]))
 
     @property
     def text_IT(self) -> Tensor:

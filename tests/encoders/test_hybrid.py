@@ -123,14 +123,28 @@ def test_ids_are_dropped_in_training_alone_and_by_epoch(folder: Path) -> None:
     assert (encoder._weights()[:, 0] > 0)[encoder.has_IK[:, 0]].all()
 
 
-def test_the_projection_starts_from_the_regression_on_the_table(folder: Path) -> None:
-    data = cold_world()
-    encoder = build(folder, data)
+def regression(encoder: Hybrid) -> np.ndarray:
     warm = encoder.has_IK[:, 0] & encoder.has_IK[:, 2]
     x, y = encoder.text_IT[warm].double().numpy(), encoder.item_ID.detach()[warm].double().numpy()
     gram = x.T @ x
-    expected = np.linalg.solve(gram + 0.03 * np.mean(np.diag(gram)) * np.eye(16), x.T @ y)
-    np.testing.assert_allclose(encoder.text_TD.detach().numpy(), expected, atol=1e-4)
+    return np.linalg.solve(gram + 0.03 * np.mean(np.diag(gram)) * np.eye(16), x.T @ y)
+
+
+def test_the_projection_is_the_regression_on_the_table_and_follows_it_by_epoch(folder: Path) -> None:
+    encoder = build(folder, cold_world())
+    before = regression(encoder)
+    np.testing.assert_allclose(encoder.text_TD.numpy(), before, atol=1e-4)
+    with torch.no_grad():
+        encoder.item_ID.normal_(generator=torch.Generator().manual_seed(4))
+    encoder.begin_step()
+    np.testing.assert_allclose(encoder.text_TD.numpy(), before, atol=1e-4)  # not within an epoch
+    encoder.begin_epoch(2)
+    np.testing.assert_allclose(encoder.text_TD.numpy(), regression(encoder), atol=1e-3)
+    with torch.no_grad():
+        encoder.item_ID.normal_(generator=torch.Generator().manual_seed(5))
+    encoder.eval().export_items()
+    np.testing.assert_allclose(encoder.text_TD.numpy(), regression(encoder), atol=1e-3)
+    assert not any(parameter is encoder.text_TD for parameter in encoder.parameters())
 
 
 @pytest.mark.parametrize(("task", "loss"), [("ranking", None), ("ranking", "bpr"), ("rating", "mse"), ("ctr", "bce")])
