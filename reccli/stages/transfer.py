@@ -25,8 +25,9 @@ def transfer_facts(runs: Sequence[tuple[str, Manifest]]) -> dict[str, Any]:
         return {}
     place = 0 if started[0] is not None else 1
     one, other = (_flat(manifest.settings) for _, manifest in runs)
-    foreign = (key for key in one.keys() | other.keys() if key.rpartition(".")[2] not in OWN)
-    differing = sorted(key for key in foreign if one.get(key) != other.get(key))
+    # A setting that one run does not know is of another version of reccli.
+    foreign = (key for key in one.keys() & other.keys() if key not in OWN)
+    differing = sorted(key for key in foreign if one[key] != other[key])
     return {
         "with": runs[place][0],
         "without": runs[1 - place][0],
@@ -36,11 +37,11 @@ def transfer_facts(runs: Sequence[tuple[str, Manifest]]) -> dict[str, Any]:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with those of components as `encoder_settings.dim`."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= {f"{key}.{inner}": entry for inner, entry in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
+    """Return settings with the model's folder taken out of those of components."""
+    return {
+        key: {inner: entry for inner, entry in value.items() if inner not in OWN} if isinstance(value, dict) else value
+        for key, value in settings.items()
+    }
 
 
 def transfer_line(facts: Mapping[str, Any], differences: Sequence[Mapping[str, Any]]) -> str | None:
