@@ -34,6 +34,7 @@ FLAGS = [
     Flag("user_text", metavar="TEXT"),
     Flag("new_items", ("--items",), "FILE"),
     Flag("only_new"),
+    Flag("rerank", metavar="RUN"),
     Flag("as_of"),
     Flag("include_seen"),
     Flag("explain"),

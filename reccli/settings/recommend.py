@@ -32,6 +32,10 @@ class RecommendSettings(StageSettings):
     """Items file (ids, titles, texts) of items that came after training; they are listed by their texts."""
     only_new: bool = False
     """List the new items alone."""
+    rerank: str | None = None
+    """Run of a joint encoder (bert-cross) that puts the first items of the lists in order anew."""
+    rerank_depth: int = Field(default=50, ge=1)
+    """Items of a list that are put in order anew."""
     as_of: Literal["now", "valid", "test"] = "now"
     """`now` uses and masks every interaction, `test` those of train and validation, `valid` those of train."""
     include_seen: bool = False

@@ -23,6 +23,7 @@ from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.explain import reasons_for
 from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
+from reccli.stages.reranking import check_reranker, reranked
 from reccli.stages.serving import Served, open_run, popularity_scores
 from reccli.workspace import Draft, Version, Workspace
 
@@ -44,6 +45,7 @@ class _Asked:
     histories: Histories
     vector_UD: npt.NDArray[np.float32]
     served_U: npt.NDArray[np.bool_]
+    code_U: npt.NDArray[np.int64] | None = None
 
 
 def recommend(workspace: Workspace, settings: RecommendSettings, control: Control) -> StageResult:
@@ -65,6 +67,7 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
     parts = KNOWN_PARTS[settings.as_of]
     members = [open_run(workspace, run, parts, control, device=str(device)) for run in settings.run or (None,)]
     served = ensemble_of(members, settings.weights)
+    reranker = _reranker(workspace, served, settings, control, str(device))
     new = _new_items(served, settings, control)
     facts: dict[str, Any] = {}
 
@@ -73,7 +76,7 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
             asked = _ask(served, settings)
             progress.update(1)
             stock = shelf(served, new, only_new=settings.only_new)
-            frame = _lists(served, asked, stock, settings, str(device))
+            frame = _lists(served, asked, stock, settings, str(device), reranker)
             progress.update(2)
             draft.write("recommendations", frame)
             progress.update(3)
@@ -88,7 +91,7 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
         served.name,
         settings=settings.determinants() | {"run": [run.name for run in served.versions]},
         inputs={} if new is None else {"new items": Input(sha256=new.sha256, path=str(new.path))},
-        parents=[*served.versions, served.prepared.version],
+        parents=[*served.versions, *([] if reranker is None else reranker.versions), served.prepared.version],
         control=control,
         build=build,
     )
@@ -106,6 +109,18 @@ def _check(settings: RecommendSettings) -> None:
         raise ConfigError("--user-text is empty", hint="say what is wanted: --user-text 'films about space'")
     if settings.only_new and settings.new_items is None:
         raise ConfigError("--only-new lists new items, and none are given", hint="reccli recommend --items FILE")
+    if settings.rerank is not None and (settings.history or settings.user_text or settings.new_items):
+        raise ConfigError("--rerank needs users and items of the data: not --history, --user-text or --items")
+
+
+def _reranker(
+    workspace: Workspace, served: Served, settings: RecommendSettings, control: Control, device: str
+) -> Served | None:
+    if settings.rerank is None:
+        return None
+    found = open_run(workspace, settings.rerank, KNOWN_PARTS[settings.as_of], control, device=device)
+    check_reranker(found, served)
+    return found
 
 
 def _new_items(served: Served, settings: RecommendSettings, control: Control) -> NewItems | None:
@@ -135,7 +150,7 @@ def _ask(served: Served, settings: RecommendSettings) -> _Asked:
     known = prepared.users["user_id"]
     codes = _codes("user", settings.users, known) if settings.users else np.arange(len(known))
     ids = known.gather(codes).to_list()
-    return _Asked(ids, served.histories.rows(codes), served.user_UD[codes], served.reachable_U[codes])
+    return _Asked(ids, served.histories.rows(codes), served.user_UD[codes], served.reachable_U[codes], codes)
 
 
 def _codes(kind: str, ids: Sequence[str], all_ids: pl.Series) -> npt.NDArray[np.int64]:
@@ -164,24 +179,28 @@ def _allowed(stock: Shelf, settings: RecommendSettings) -> npt.NDArray[np.bool_]
     return allowed_J
 
 
-def _lists(served: Served, asked: _Asked, stock: Shelf, settings: RecommendSettings, device: str) -> pl.DataFrame:
+def _lists(
+    served: Served, asked: _Asked, stock: Shelf, settings: RecommendSettings, device: str, reranker: Served | None
+) -> pl.DataFrame:
     import polars as pl
 
     from reccli.retrieval.topk import top_k
 
     allowed_J = _allowed(stock, settings)
     seen = None if settings.include_seen else replace(asked.histories, n_items=stock.n_items)
-    item_UK, score_UK = top_k(
-        asked.vector_UD, stock.vector_JD, k=settings.k, seen=seen, allowed_I=allowed_J, device=device
-    )
+    k = settings.k if reranker is None else max(settings.k, settings.rerank_depth)
+    item_UK, score_UK = top_k(asked.vector_UD, stock.vector_JD, k=k, seen=seen, allowed_I=allowed_J, device=device)
     fallback = np.flatnonzero(~asked.served_U)
     if len(fallback):
         popular_JD = popularity_scores(replace(served.histories, n_items=stock.n_items))
         one_UD = np.ones((len(fallback), 1), np.float32)
         masked = None if seen is None else seen.rows(fallback)
         item_UK[fallback], score_UK[fallback] = top_k(
-            one_UD, popular_JD, k=settings.k, seen=masked, allowed_I=allowed_J, device=device
+            one_UD, popular_JD, k=k, seen=masked, allowed_I=allowed_J, device=device
         )
+    if reranker is not None and asked.code_U is not None:
+        item_UK, score_UK = reranked(reranker, asked.code_U, item_UK, asked.served_U, score_UK)
+        item_UK, score_UK = item_UK[:, : settings.k], score_UK[:, : settings.k]
     row, rank = np.nonzero(item_UK >= 0)
     code = item_UK[row, rank]
     reason: Any = [None] * len(row)
@@ -211,6 +230,7 @@ def _facts(
     return {
         "run": served.title,
         "runs": [run.name for run in served.versions],
+        "reranked_by": settings.rerank,
         "users": len(asked.ids),
         "k": settings.k,
         "rows": frame.height,
@@ -237,6 +257,8 @@ def _lines(
     lines = [f"recommended by {served.title}  {facts['users']:,} users x {facts['k']}  {facts['rows']:,} rows"]
     if facts["popularity_users"]:
         lines.append(f"{facts['popularity_users']:,} users without a usable history got the popularity list")
+    if facts["reranked_by"]:
+        lines.append(f"the first {max(settings.k, settings.rerank_depth)} put in order anew by {facts['reranked_by']}")
     if facts["new_items"]:
         among = "" if settings.only_new else f" among {facts['catalogue']:,} of the catalogue"
         lines.append(f"{facts['new_items']:,} new items by their texts{among}, in {facts['new_items_listed']:,} rows")
