@@ -32,11 +32,12 @@ class Neighbours(TextObjective):
     ::
 
         w_ij = n_ij / (n_ij + s) * sum over users u of i and j  d_u^(-2 p) / (d_i d_j)^(1/2)        P(j | i) ~ w_ij
-        l_b = -1/2 log( exp(z_i . z_j / t) / sum_c exp(z_i . z_jc / t) )
-              -1/2 log( exp(z_i . z_j / t) / sum_c exp(z_ic . z_j / t) )
+        l_b = -1/2 log( exp(z_i . z_j / t - g_j) / sum_c exp(z_i . z_jc / t - g_jc) )
+              -1/2 log( exp(z_i . z_j / t - h_i) / sum_c exp(z_ic . z_j / t - h_ic) )
 
     with `z` the unit vectors of texts, (i, j) the pair of row b, (i_c, j_c) those of the whole batch, `n_ij` the users
-    of both, `d` the degrees of users and items, `s` the shrinkage, `p` the `user_power`, and `t` the temperature. Other
+    of both, `d` the degrees of users and items, `s` the shrinkage, `p` the `user_power`, and `t` the temperature. With
+    `log_q`, `g` and `h` are the logarithms of how often a text is drawn as a neighbour and as an anchor, else 0. Other
     rows' texts that are neighbours of the row's own, or the same text, are left out of the sums.
 
     Args:
@@ -44,6 +45,7 @@ class Neighbours(TextObjective):
         settings.k: Neighbours that positives are drawn from, the strongest of each item; 10 to 100.
         settings.shrink: Shared users at which a pair counts half; 0 to 10.
         settings.user_power: How much less users with long histories count; 0 to 0.5.
+        settings.log_q: Whether frequent texts are not pushed away for being frequent.
         settings.popularity: Power of an item's interactions in the draw of anchors; 0 (all alike) to 1.
 
     Shapes:
@@ -82,6 +84,8 @@ class Neighbours(TextObjective):
         """Shared users at which a pair counts half: 0 to 10."""
         user_power: float = Field(default=0.25, ge=0, le=1)
         """How much less users with long histories count: 0 (the plain cosine) to 0.5."""
+        log_q: bool = False
+        """Correct for how often a text is drawn: without it, frequent texts are negatives too often."""
         popularity: float = Field(default=0.5, ge=0, le=1)
         """Power of an item's interactions in the draw of anchors: 0 for all alike, 1 in proportion."""
 
@@ -107,6 +111,7 @@ class Neighbours(TextObjective):
             raise DataError("neighbours: no two items with texts share a user", hint="--objective simcse")
         weight_A = np.asarray(matrix_UT.sum(0), np.float64).ravel()[self.anchor_A] ** choice.popularity
         self.chance_A = weight_A / weight_A.sum()
+        self.log_q_2T = self._log_q(n_texts)
         self.held_pairs = held, self.graph.draw(held, context.numpy_generator("neighbours held out"))
         most = choice.most if choice.most is not None or context.device.startswith("cuda") else MOST_ON_CPU
         self.rows = min(most or len(self.anchor_A), len(self.anchor_A))
@@ -115,6 +120,18 @@ class Neighbours(TextObjective):
             f"neighbours: {len(self.graph.target_E):,} pairs of {len(self.anchor_A):,} texts, "
             f"{self.rows:,} an epoch, {len(held):,} texts held out"
         )
+
+    def _log_q(self, n_texts: int) -> Tensor:
+        """Return the logarithm of each text's chance to be drawn as an anchor and as a neighbour, 2T."""
+        if not self.settings.log_q:
+            return torch.zeros(2, n_texts)
+        anchor_T = np.zeros(n_texts)
+        anchor_T[self.anchor_A] = self.chance_A
+        graph, source_E = self.graph, self.graph.source_E
+        share_E = graph.weight_E / np.bincount(source_E, weights=graph.weight_E, minlength=n_texts)[source_E]
+        neighbour_T = np.bincount(graph.target_E, weights=share_E * anchor_T[source_E], minlength=n_texts)
+        floor = 1.0 / n_texts**2  # held-out texts are never drawn, and are anchors where the loss is only measured
+        return torch.from_numpy(np.log(np.maximum(np.stack([anchor_T, neighbour_T]), floor))).float()
 
     @property
     def n_rows(self) -> int:
@@ -135,7 +152,9 @@ class Neighbours(TextObjective):
     def _loss(self, first_B: Int64, second_B: Int64) -> Tensor:
         first_BD, second_BD = self.trunk(np.concatenate([first_B, second_B])).float().chunk(2)
         known_BB = known_pairs(first_B, second_B, self.known, len(self.trunk.texts))
-        return neighbour_loss(first_BD, second_BD, known_BB.to(first_BD.device), self.settings.temperature)
+        device = first_BD.device
+        log_q_2B = torch.stack([self.log_q_2T[0, first_B], self.log_q_2T[1, second_B]]).to(device)
+        return neighbour_loss(first_BD, second_BD, known_BB.to(device), self.settings.temperature, log_q_2B)
 
     def held_out(self) -> dict[str, float]:
         """Return the loss of texts that were kept out, each with a neighbour that was not."""
@@ -172,10 +191,24 @@ def known_pairs(first_B: Int64, second_B: Int64, key_K: Int64, n_texts: int) -> 
     return torch.from_numpy(np.stack(masks))
 
 
-def neighbour_loss(first_BD: Tensor, second_BD: Tensor, known_2BB: Tensor, temperature: float) -> Tensor:
-    """Return the mean of both directions' cross-entropies of finding the partner, B; known pairs are left out."""
+def neighbour_loss(
+    first_BD: Tensor, second_BD: Tensor, known_2BB: Tensor, temperature: float, log_q_2B: Tensor
+) -> Tensor:
+    """Return the mean of both directions' cross-entropies of finding the partner, B; known pairs are left out.
+
+    Args:
+        first_BD: Unit vectors of anchors.
+        second_BD: Unit vectors of their positives.
+        known_2BB: What is no negative, see `known_pairs`.
+        temperature: What cosines are divided by.
+        log_q_2B: What is taken off the scores of anchors and of positives where they are candidates.
+    """
     logit_BB = first_BD @ second_BD.T / temperature
-    own_B = logit_BB.diagonal()
-    there_B = logit_BB.masked_fill(known_2BB[0], -torch.inf).logsumexp(1)
-    back_B = logit_BB.T.masked_fill(known_2BB[1], -torch.inf).logsumexp(1)
-    return 0.5 * (there_B + back_B) - own_B
+    value_B = torch.zeros_like(logit_BB[0])
+    for logits_BB, known_BB, log_q_B in (
+        (logit_BB, known_2BB[0], log_q_2B[1]),
+        (logit_BB.T, known_2BB[1], log_q_2B[0]),
+    ):
+        corrected_BB = (logits_BB - log_q_B).masked_fill(known_BB, -torch.inf)
+        value_B = value_B + 0.5 * (corrected_BB.logsumexp(1) - corrected_BB.diagonal())
+    return value_B

@@ -52,17 +52,19 @@ def test_the_loss_against_a_double_loop(temperature: float) -> None:
     key = np.array(sorted(i * 10 + j for i, j in related))
     known = known_pairs(np.array(first), np.array(second), key, 10)
     z, w = unit(5, 0), unit(5, 1)
-    got = neighbour_loss(z, w, known, temperature)
+    log_q = torch.randn(2, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    got = neighbour_loss(z, w, known, temperature, log_q)
     for b in range(5):
         there = back = 0.0
         for c in range(5):
             own = b == c
             if own or not ((first[b], second[c]) in related or second[c] in (first[b], second[b])):
-                there += math.exp(float(z[b] @ w[c]) / temperature)
+                there += math.exp(float(z[b] @ w[c]) / temperature - float(log_q[1, c]))
             if own or not ((second[b], first[c]) in related or first[c] in (second[b], first[b])):
-                back += math.exp(float(z[c] @ w[b]) / temperature)
-        score = math.exp(float(z[b] @ w[b]) / temperature)
-        expected = -0.5 * math.log(score / there) - 0.5 * math.log(score / back)
+                back += math.exp(float(z[c] @ w[b]) / temperature - float(log_q[0, c]))
+        score = float(z[b] @ w[b]) / temperature
+        expected = -0.5 * math.log(math.exp(score - float(log_q[1, b])) / there)
+        expected -= 0.5 * math.log(math.exp(score - float(log_q[0, b])) / back)
         assert float(got[b]) == pytest.approx(expected, rel=1e-9)
     assert int(known.sum()) > 2
     assert not known_pairs(np.array([1, 2]), np.array([3, 4]), np.zeros(0, np.int64), 10).any()
@@ -98,6 +100,20 @@ def test_only_warm_texts_are_trained_on_and_held_out_ones_are_not(folder: Path) 
     held, partner = objective.held_pairs
     assert set(held.tolist()) <= set(objective.trunk.held_T.tolist())
     assert not set(partner.tolist()) & set(objective.trunk.held_T.tolist())
+
+
+def test_corrections_are_the_chances_of_being_drawn(folder: Path) -> None:
+    objective = ready(folder, popularity=1.0, log_q=True)
+    first, second = [], []
+    for epoch in range(300):
+        generator = np.random.default_rng(epoch)
+        first.append(generator.choice(objective.anchor_A, 20, p=objective.chance_A))
+        second.append(objective.graph.draw(first[-1], generator))
+    for drawn, log_q in zip((first, second), objective.log_q_2T, strict=True):
+        share = np.bincount(np.concatenate(drawn), minlength=len(objective.trunk.texts)) / 6000
+        np.testing.assert_allclose(share, log_q.exp().numpy(), atol=0.006)
+    assert objective.log_q_2T.exp().sum(1).tolist() == pytest.approx([1, 1], abs=0.01)
+    assert not ready(folder).log_q_2T.any()
 
 
 def test_pairs_are_of_one_taste_and_follow_from_the_epoch_alone(folder: Path) -> None:
