@@ -97,7 +97,7 @@ class GraphViews(Objective):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"graph"})
-    defaults: ClassVar[dict[str, object]] = {"epochs": 10, "batch_size": 2048, "learning_rate": 1e-3}
+    defaults: ClassVar[dict[str, object]] = {"epochs": 10, "batch_size": 4096, "learning_rate": 3e-4}
     user_UD: nn.Parameter
     item_ID: nn.Parameter
     user_E: Tensor
