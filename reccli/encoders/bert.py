@@ -6,7 +6,6 @@ B batch rows, N items asked for, I items, U users, T distinct texts, D embedding
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,13 +15,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reccli.api import Batch, Context, Encoder, Histories, TrainingData
-from reccli.nn.text_folder import find_model, model_determinants, model_label
+from reccli.nn.text_estimate import SpectralEstimate, fit_estimate
+from reccli.nn.text_folder import find_model, model_determinants
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
+from reccli.nn.text_modes import resolved_mode, training_story
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
-from reccli.nn.text_tower import check_mode, has_peft
 from reccli.nn.text_training import TextTraining
 from reccli.nn.text_usage import usage_of
 from reccli.nn.text_users import AttendedHistories, UserTexts
@@ -36,19 +36,19 @@ class Bert(Encoder):
     ::
 
         x_i = m(text_i) - mean of m(text_j) over items j seen in training
-        item_i = [unit(x_i + x_i W), x_i . p]          user_u = [unit(h_u + h_u W), 1]
+        item_i = [unit(x_i + x_i W), x_i . p, c s(text_i)]     user_u = [unit(h_u + h_u W), 1, mean of places]
         h_u = sum_j w_uj x_j / sum_j w_uj,   w_uj = weight_uj (1 + age_uj)^(-recency)
 
-    with `m` the text model (unit vectors), `W` the head, and `p` what texts tell of popularity. `W` and `p` start from
-    ridge regressions on the interactions (`reccli.nn.text_head`), or from 0, which is the frozen centred model,
-    whichever ranks left-out items better. In training the row's own positive is left out of `h_u`.
+    with `m` the text model (unit vectors), `W` the head, `p` what texts tell of popularity, `s` what they tell of
+    places in the spectrum (`reccli.nn.text_estimate`; with a frozen model alone). `W` and `p` start from regressions
+    (`reccli.nn.text_head`) or from 0, whichever ranks left-out items best. The row's own positive is left out of `h_u`.
 
     Args:
         settings.train: What is trained besides the head; `auto` is LoRA on CUDA (the last 2 layers without peft), and
             the head alone, on cached vectors, on the CPU.
 
     Shapes:
-        users(batch) BD, items(codes) ND, D one more than the model's own width (385 for the offline default).
+        users(batch) BD, items(codes) ND, D the model's own width (384 for the offline default), 1, and 0 or 128.
 
     Raises:
         MissingExtraError: The offline default is wanted and its wheel is not installed.
@@ -59,9 +59,8 @@ class Bert(Encoder):
         When the text model is trained, gradients reach it through the batch's positives and negatives. The vectors that
         histories are made of come from a table without gradients, refreshed once an epoch: gradients through whole
         histories would cost some hundred texts per row. Centring matters: sentence models put all texts of one domain
-        into a narrow cone, and without it the cosine tells little (NDCG@20 of cold films .12 instead of .20). With
-        `user=text` users who came after training are served by their texts, not by histories; a user text made of
-        `{history}` names the very items that training is to find, so that attributes are the better text.
+        into a narrow cone (NDCG@20 of cold films .12 instead of .20). With `user=text` new users are served by their
+        texts, not by histories; a user text made of `{history}` names the very items that training is to find.
 
     Paper:
         Reimers, Gurevych: Sentence-BERT, EMNLP 2019, https://arxiv.org/abs/1908.10084 (the model). Hou et al.: Towards
@@ -69,8 +68,8 @@ class Bert(Encoder):
         (a light head on text vectors). Hu et al.: LoRA, ICLR 2022, https://arxiv.org/abs/2106.09685.
 
     Pairs well with:
-        `infonce` with `uniform` negatives, and similarity `cosine`. With `in-batch` negatives give the loss `log_q`:
-        they are popular items, and pushing these away unlearns what the text tells of popularity.
+        `infonce` with `uniform` negatives, and similarity `dot`. With `in-batch` negatives give the loss `log_q`: they
+        are popular items, and pushing these away unlearns what the text tells of popularity.
 
     Example:
         >>> Bert.Settings(train="last-2").train
@@ -113,12 +112,12 @@ class Bert(Encoder):
     default_loss: ClassVar[str] = "infonce"
     default_sampler: ClassVar[str] = "uniform"
     defaults: ClassVar[dict[str, Any]] = {
-        "similarity": "cosine",
+        "similarity": "dot",
         "learning_rate": 3e-4,
         "epochs": 20,
         "batch_size": 1024,
         "patience": 3,
-        "loss.temperature": 0.07,
+        "loss.temperature": 0.1,
     }
 
     own_E: Tensor
@@ -128,7 +127,7 @@ class Bert(Encoder):
         """Open the model (or the cache of what it said), and centre its vectors."""
         choice = self.settings
         folder = find_model(choice.path, pretrained=context.pretrained, online=context.online)
-        self.mode = self._mode(context)
+        self.mode = resolved_mode(self.settings.train, context.device)
         self.usage = usage_of(folder, pooling=choice.pooling, prefix=choice.prefix, user_prefix=choice.user_prefix)
         self.source = TextSource(
             folder,
@@ -148,38 +147,35 @@ class Bert(Encoder):
         self.table = TextTable(self.source, texts, warm_I, centre=choice.centre, restoring=context.restoring)
         self._histories(data.train)
         self._user_side(data, context)
-        head_DD, tilt_D = torch.zeros(self.table.size, self.table.size), torch.zeros(self.table.size)
-        if choice.start == "ridge" and not context.restoring:
-            found = ridge_head(self.table.base_ID, data.train, context.numpy_generator)
-            head_DD, tilt_D = found.head_DD, found.tilt_D
-            context.say(found.story)
+        head_DD, tilt_D = self._start(data, texts, context)
         self.head_DD, self.tilt_D = nn.Parameter(head_DD), nn.Parameter(tilt_D)
         if not context.restoring:
-            context.say("; ".join([self._story(folder, context), *self.usage.notes]))
+            context.say("; ".join([training_story(self.source, self.settings.train, self.mode), *self.usage.notes]))
+
+    def _start(self, data: TrainingData, texts: list[str], context: Context) -> tuple[Tensor, Tensor]:
+        """Return the first head and tilt, DD and D, and make the estimate that goes with them."""
+        self.estimate = SpectralEstimate(data.train)  # without numbers until it is fitted
+        size = self.table.size
+        if self.settings.start != "ridge" or context.restoring:
+            return torch.zeros(size, size), torch.zeros(size)
+        base_ID = self.table.base_ID
+        head = ridge_head(base_ID, data.train, context.numpy_generator)
+        if self.mode != "frozen" or self.side is not None:
+            context.say(head.story)
+            return head.head_DD, head.tilt_D
+        found = fit_estimate(base_ID, texts, data.train, head, context.numpy_generator)
+        self.estimate = found.estimate
+        context.say(found.story)
+        return found.head_DD, found.tilt_D
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder: another content under the same path is another run."""
         folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
         pooling = usage_of(folder, pooling=self.settings.pooling).pooling
-        return model_determinants(folder) | {"train": self._mode(context), "pooling": pooling}
-
-    def _mode(self, context: Context) -> str:
-        train = self.settings.train
-        if train == "auto":
-            cuda = context.device.startswith("cuda")
-            train = ("lora" if has_peft() else "last-2") if cuda else "head"
-        return "frozen" if train == "head" else check_mode(train)
-
-    def _story(self, folder: Path, context: Context) -> str:
-        name = model_label(folder)
-        if self.mode == "frozen":
-            why = " (no CUDA; --train last-2 trains the model itself)" if self.settings.train == "auto" else ""
-            return f"bert: {name}, a head on cached frozen centred vectors{why}"
-        some, everything = self.source.tower.counts()
-        how = "trained by LoRA" if self.mode == "lora" else f"trained ({self.mode})"
-        if self.settings.train == "auto" and self.mode != "lora":
-            how += ", as LoRA needs pip install 'reccli[peft]'"
-        return f"bert: {name}, {how}, {some / 1e6:.1f} M of {everything / 1e6:.1f} M weights"
+        return model_determinants(folder) | {
+            "train": resolved_mode(self.settings.train, context.device),
+            "pooling": pooling,
+        }
 
     def _histories(self, train: Histories) -> None:
         self.train_histories, self.weight_E = train, self._weights(train)
@@ -234,11 +230,13 @@ class Bert(Encoder):
             return self._users(self.side.of_rows(batch, self.table.base_ID))
         own_B1 = self.own_E[batch.row_B].unsqueeze(1)
         rest_BD = self._sums()[batch.user_B] - own_B1 * self.table.base_ID[batch.item_B]
-        return self._users(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
+        user_BS = self._users(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
+        return torch.cat([user_BS, self.estimate.of_rows(batch)], dim=1)
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, ND."""
-        return self._items(self.table(item_N, micro_batch=self.micro_batch))
+        item_NS = self._items(self.table(item_N, micro_batch=self.micro_batch))
+        return torch.cat([item_NS, self.estimate.of_items(item_N)], dim=1)
 
     def adversarial_tables(self) -> list[nn.Parameter]:
         """Return the table of tokens where the text model is trained."""
@@ -259,7 +257,8 @@ class Bert(Encoder):
     def export_items(self) -> Tensor:
         """Return item vectors by the weights as they are, ID on the CPU."""
         self.table.refresh()
-        return self._items(self.table.base_ID).float().cpu()
+        places = self.estimate.scale * self.estimate.item_IR
+        return torch.cat([self._items(self.table.base_ID), places], dim=1).float().cpu()
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
@@ -270,19 +269,24 @@ class Bert(Encoder):
         weight_E = self._weights(histories)
         total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
         sum_UD = pool_histories(histories, weight_E, self.table.base_ID)
-        return self._users(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1))).float().cpu()
+        user_US = self._users(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1)))
+        return torch.cat([user_US, self.estimate.of_histories(histories)], dim=1).float().cpu()
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
-        return self._items(self.table.encode(self.usage.items(texts))).float().cpu()
+        texts = self.usage.items(texts)
+        base_ND = self.table.encode(texts)
+        return torch.cat([self._items(base_ND), self.estimate.of_texts(base_ND, texts)[0]], dim=1).float().cpu()
 
     @torch.no_grad()
     def encode_user_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of users given by what they say, ND on the CPU; where users are histories, as of one item."""
         self.table.refresh()
         encode = self.side.encode if isinstance(self.side, UserTexts) else self.table.encode
-        return self._users(encode(self.usage.users(texts))).float().cpu()
+        texts = self.usage.users(texts)
+        base_ND = encode(texts)
+        return torch.cat([self._users(base_ND), self.estimate.of_texts(base_ND, texts)[1]], dim=1).float().cpu()
 
     def _users(self, mean_BD: Tensor) -> Tensor:
         return tilted_users(mean_BD + mean_BD @ self.head_DD)

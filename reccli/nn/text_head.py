@@ -5,29 +5,24 @@ U users, I items, J items left out, R components, D embedding, H users with an i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from reccli.api.data import Histories
-from reccli.nn.held_out import ndcg
 from reccli.nn.spectral import item_scale, spectrum
+from reccli.nn.text_left_out import Generator, LeftOut, leave_out
 from reccli.nn.text_pooling import interaction_weights, pool_histories
 
-__all__ = ["RidgeHead", "ridge_head", "tilted_items", "tilted_users"]
+__all__ = ["RidgeHead", "popularity_slope", "ridge_head", "tilted_items", "tilted_users"]
 
 STRENGTHS = (0.0, 0.25, 0.5, 1.0, 2.0)
 TILTS = (0.0, 0.05, 0.1, 0.2)
 RANK = 64
 RIDGE = 0.03
-LEFT_OUT = 0.2
-FEWEST = 50
-MOST_USERS = 2048
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class RidgeHead:
         )
 
 
-def ridge_head(base_ID: Tensor, train: Histories, numpy_generator: Callable[[str], np.random.Generator]) -> RidgeHead:
+def ridge_head(base_ID: Tensor, train: Histories, numpy_generator: Generator) -> RidgeHead:
     """Return the head whose products are those of the text vectors with their spectral estimate beside them.
 
     ::
@@ -73,58 +68,39 @@ def ridge_head(base_ID: Tensor, train: Histories, numpy_generator: Callable[[str
     `W` is the head, so that `x (I + W)` has the same dot products as the pair `[x, g c x S]`. A second regression, on
     `log(1 + interactions)`, tells how popular an item is likely to be; a share of it (`tilt`) is added to the cosine.
 
-    A fifth of the items seen in training is left out to choose both strengths, 0 among the candidates: the spectrum and
-    the regressions are made without these, and each candidate ranks them for the users who have some of them. With too
-    few items or users for that, nothing is added.
+    A fifth of the items seen in training is left out, three times, to choose both strengths, 0 among the candidates:
+    the spectrum and the regressions are made without these, and each candidate ranks them for the users who have some
+    of them. With too few items or users for that, nothing is added.
 
     Args:
         base_ID: Centred text vectors.
         train: Training interactions.
         numpy_generator: Gives a generator by name.
     """
-    count_I = np.bincount(train.item_E, minlength=train.n_items)
-    warm = np.flatnonzero(count_I > 0)
     size = base_ID.shape[1]
-    none = RidgeHead(torch.zeros(size, size), torch.zeros(size), 0.0, 0.0, 0.0, 0.0)
-    if len(warm) < FEWEST:
-        return none
-    left_J = np.sort(numpy_generator("ridge items").permutation(warm)[: int(LEFT_OUT * len(warm))])
-    values = _choose(base_ID, train, left_J, numpy_generator)
-    if not values:
-        return none
+    drawn = leave_out(train, numpy_generator)
+    if not drawn:
+        return RidgeHead(torch.zeros(size, size), torch.zeros(size), 0.0, 0.0, 0.0, 0.0)
+    found = [_values(base_ID, left, numpy_generator) for left in drawn]
+    values = {key: sum(values[key] for values in found) / len(found) for key in found[0]}
     strength, tilt = max(values, key=lambda pair: values[pair])
     regression_DR = _regression(base_ID, train, numpy_generator("ridge spectrum"))
-    tilt_D = tilt * _popularity(base_ID, train)
+    tilt_D = tilt * popularity_slope(base_ID, train)
     return RidgeHead(_head(regression_DR, strength), tilt_D, strength, tilt, values[strength, tilt], values[0.0, 0.0])
 
 
-def _choose(
-    base_ID: Tensor, train: Histories, left_J: npt.NDArray[np.int64], generator: Callable[[str], np.random.Generator]
-) -> dict[tuple[float, float], float]:
+def _values(base_ID: Tensor, left: LeftOut, generator: Generator) -> dict[tuple[float, float], float]:
     """Return NDCG@20 among the items left out, for each strength and tilt."""
-    is_left_E = np.isin(train.item_E, left_J)
-    kept, left = _part(train, ~is_left_E), _part(train, is_left_E)
-    user_H = np.flatnonzero((kept.length_U > 0) & (left.length_U > 0))
-    if len(user_H) > MOST_USERS:
-        user_H = np.sort(generator("ridge users").choice(user_H, MOST_USERS, replace=False))
-    if not len(user_H) or not len(kept):
-        return {}
-    regression_DR = _regression(base_ID, kept, generator("ridge spectrum"))
-    renumbered = np.zeros(train.n_items, np.int64)
-    renumbered[left_J] = np.arange(len(left_J))
-    wanted = left.rows(user_H)
-    wanted = Histories.from_arrays(wanted.user_E, renumbered[wanted.item_E], n_users=len(user_H), n_items=len(left_J))
-    nothing = Histories.from_arrays([], [], n_users=len(user_H), n_items=len(left_J))
-    history = kept.rows(user_H)
-    user_HD = pool_histories(history, interaction_weights(history), base_ID)
-    item_JD, popular_D = base_ID[left_J], _popularity(base_ID, kept)
+    regression_DR = _regression(base_ID, left.kept, generator("ridge spectrum"))
+    user_HD = pool_histories(left.history, interaction_weights(left.history), base_ID)
+    item_JD, popular_D = base_ID[left.item_J], popularity_slope(base_ID, left.kept)
     values = {}
     for strength in STRENGTHS:
         head_DD = _head(regression_DR, strength)
-        user = tilted_users(user_HD + user_HD @ head_DD).numpy()
+        user_HS = tilted_users(user_HD + user_HD @ head_DD)
         for tilt in TILTS:
-            item = tilted_items(item_JD + item_JD @ head_DD, tilt * (item_JD @ popular_D)).numpy()
-            (values[strength, tilt],) = ndcg(user, item, [item.shape[1]], nothing, wanted, k=20)
+            item_JS = tilted_items(item_JD + item_JD @ head_DD, tilt * (item_JD @ popular_D))
+            values[strength, tilt] = left.value(user_HS, item_JS)
     return values
 
 
@@ -139,7 +115,7 @@ def tilted_items(item_ND: Tensor, tilt_N: Tensor) -> Tensor:
     return torch.cat([functional.normalize(item_ND, dim=1), tilt_N.unsqueeze(1)], dim=1)
 
 
-def _popularity(base_ID: Tensor, train: Histories) -> Tensor:
+def popularity_slope(base_ID: Tensor, train: Histories) -> Tensor:
     """Return the regression from text vectors to log(1 + interactions), D, scaled to a spread of 1 over items."""
     count_I = torch.from_numpy(np.bincount(train.item_E, minlength=train.n_items))
     text_WD = base_ID[count_I > 0].double()
@@ -174,14 +150,3 @@ def _head(regression_DR: Tensor, strength: float) -> Tensor:
     value_D, turn_DD = torch.linalg.eigh(square_DD)
     head_DD: Tensor = (turn_DD * ((1.0 + value_D.clamp_min(0)).sqrt() - 1.0) @ turn_DD.T).float()
     return head_DD
-
-
-def _part(histories: Histories, chosen_E: npt.NDArray[np.bool_]) -> Histories:
-    return Histories.from_arrays(
-        histories.user_E[chosen_E],
-        histories.item_E[chosen_E],
-        n_users=histories.n_users,
-        n_items=histories.n_items,
-        weight_E=histories.weight_E[chosen_E],
-        time_E=histories.time_E[chosen_E],
-    )

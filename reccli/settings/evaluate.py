@@ -31,7 +31,8 @@ class EvaluateSettings(StageSettings):
     ks: tuple[int, ...] = (10, 20)
     """Cut-offs of the lists."""
     candidates: Literal["all", "warm", "cold"] = "all"
-    """Items to rank: the whole catalogue, items seen in training, or items unseen in training."""
+    """Items to rank: the whole catalogue, those seen in training, or those without a known interaction (for `test`
+    neither in train nor in valid)."""
     resamples: int = Field(default=1000, ge=0)
     """Bootstrap resamples; 0 for no intervals."""
     confidence: float = Field(default=0.95, gt=0, lt=1)

@@ -141,9 +141,8 @@ def _measure_lists(
 
     train = served.prepared.histories("train")
     count_I = np.bincount(train.item_E, minlength=train.n_items)
-    candidate_I = {"all": np.ones(len(count_I), np.bool_), "warm": count_I > 0, "cold": count_I == 0}[
-        settings.candidates
-    ]
+    known_I = np.bincount(served.histories.item_E, minlength=train.n_items) > 0
+    candidate_I = {"all": np.ones(len(count_I), np.bool_), "warm": count_I > 0, "cold": ~known_I}[settings.candidates]
     held = distinct(keep_items(held, candidate_I) if settings.candidates != "all" else held)
     if not len(held):
         raise DataError(

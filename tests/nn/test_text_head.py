@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reccli.api import Context, Histories
-from reccli.nn.text_head import _head, _popularity, _regression, ridge_head, tilted_items, tilted_users
+from reccli.nn.text_head import _head, _regression, popularity_slope, ridge_head, tilted_items, tilted_users
 
 torch.set_num_threads(1)
 
@@ -85,7 +85,7 @@ def test_the_tilt_is_what_texts_tell_of_popularity() -> None:
     expected_I = np.exp(1.5 + 0.5 * base_ID[:, 2])
     item = np.repeat(np.arange(300), rng.poisson(expected_I))
     train = Histories.from_arrays(rng.integers(0, 40, len(item)), item, n_users=40, n_items=300)
-    slope_D = _popularity(torch.from_numpy(base_ID), train)
+    slope_D = popularity_slope(torch.from_numpy(base_ID), train)
     assert int(slope_D.abs().argmax()) == 2
     assert slope_D[2] > 0
     user, tilt = torch.randn(2, 6), torch.tensor([0.3, -0.1])
