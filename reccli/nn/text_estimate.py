@@ -156,7 +156,7 @@ class SpectralEstimate(nn.Module):
         """
         found = spectrum(self.train_histories, RANK, generator=numpy_generator("estimate spectrum"))
         warm_I = found.degree_I > 0
-        self.words.fit(texts, warm_I)
+        self.words.fit(texts, warm_I, numpy_generator("estimate words"))
         feature_IF = self.features(base_ID, texts)
         self.told_IR = self.kernel.fit(feature_IF, found, numpy_generator("estimate landmarks"))
         item_IR, past_IR = self.kernel(feature_IF).chunk(2, 1)

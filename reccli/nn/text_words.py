@@ -1,4 +1,4 @@
-"""Texts by their words: what a sentence model blurs, such as the name of an author. N texts, K buckets, L numbers."""
+"""Texts by their words: what a sentence model blurs, such as the name of an author. N texts, V buckets, L numbers."""
 
 from __future__ import annotations
 
@@ -12,61 +12,82 @@ from torch import Tensor, nn
 
 __all__ = ["Words"]
 
-BUCKETS = 1 << 16
-SIZE = 512
-SPREAD = 8
+BUCKETS = 1 << 18
+MOST = 1 << 14
+SIZE = 256
+FEWEST = 2
 WORD = r"(?u)\b\w+\b"
 
 
 class Words(nn.Module):
-    """Random projections of hashed, weighted words and pairs of words.
+    """Latent semantic vectors of hashed words and pairs of words.
 
     ::
 
-        v = unit(unit(tf * idf) P - mean)        tf = 1 + log count,  idf = 1 + log((1 + n) / (1 + df))
+        v = unit(unit(tf * idf) B - mean)        tf = 1 + log count,  idf = 1 + log((1 + n) / (1 + df))
 
-    with counts per bucket of a hash, so that words nobody has seen need no vocabulary, and `P` a sparse matrix of signs
-    that keeps dot products up to about `SIZE^(-1/2)`.
-
-    `idf` and the mean come from `fit`, or from a state.
+    with counts per bucket of a hash, for the buckets that at least two texts have (the most frequent 16,384 at most),
+    and `B` their leading right singular vectors over all texts of the catalogue. Nothing is there before `fit`, or
+    before a state is loaded.
 
     Paper:
-        Weinberger et al.: Feature Hashing for Large Scale Multitask Learning, ICML 2009,
-        https://arxiv.org/abs/0902.2206. Achlioptas: Database-friendly Random Projections, JCSS 66(4), 2003,
-        https://doi.org/10.1016/S0022-0000(03)00025-4.
+        Deerwester et al.: Indexing by Latent Semantic Analysis, JASIS 41(6), 1990. Weinberger et al.: Feature Hashing
+        for Large Scale Multitask Learning, ICML 2009, https://arxiv.org/abs/0902.2206.
     """
 
-    idf_K: Tensor
+    bucket_V: Tensor
+    idf_V: Tensor
+    basis_VL: Tensor
     mean_L: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("idf_K", torch.zeros(0))
-        self.register_buffer("mean_L", torch.zeros(0))
+        self.register_buffer("bucket_V", torch.zeros(0, dtype=torch.int64))
+        for name in ("idf_V", "mean_L"):
+            self.register_buffer(name, torch.zeros(0))
+        self.register_buffer("basis_VL", torch.zeros(0, 0))
 
-    def fit(self, texts: Sequence[str], warm_I: npt.NDArray[np.bool_]) -> None:
-        """Learn how rare words are, and the mean vector, of the texts of items seen in training."""
-        count_NK = _counts([text for text, warm in zip(texts, warm_I, strict=True) if warm])
+    def fit(self, texts: Sequence[str], warm_I: npt.NDArray[np.bool_], generator: np.random.Generator) -> None:
+        """Learn from the texts of the catalogue.
+
+        Args:
+            texts: One per item.
+            warm_I: Items seen in training; the mean is theirs.
+            generator: Draws the start of the singular vectors.
+        """
+        from sklearn.utils.extmath import randomized_svd
+
+        count_NK = _counts(texts)
         df_K = np.bincount(count_NK.indices, minlength=BUCKETS)
-        idf_K = 1 + np.log((1 + count_NK.shape[0]) / (1 + df_K))
-        self.idf_K = torch.from_numpy(idf_K.astype(np.float32))
-        self.mean_L = torch.from_numpy(self._projected(count_NK).mean(0).astype(np.float32))
+        often = np.argsort(-df_K, kind="stable")[:MOST]
+        bucket_V = np.sort(often[df_K[often] >= FEWEST])
+        self.bucket_V = torch.from_numpy(bucket_V.astype(np.int64))
+        self.idf_V = torch.from_numpy((1 + np.log((1 + len(texts)) / (1 + df_K[bucket_V]))).astype(np.float32))
+        weighted_NV = self._weighted(count_NK)
+        size = min(SIZE, *weighted_NV.shape)
+        if size:
+            seed = int(generator.integers(1 << 31))
+            _, _, turned_LV = randomized_svd(weighted_NV, size, n_iter=4, random_state=seed)
+            self.basis_VL = torch.from_numpy(np.ascontiguousarray(turned_LV.T, np.float32))
+        else:
+            self.basis_VL = torch.zeros(len(bucket_V), 0)
+        projected_NL = weighted_NV @ self.basis_VL.numpy()
+        self.mean_L = torch.from_numpy(projected_NL[warm_I].mean(0).astype(np.float32))
 
     def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return unit vectors, NL; zeros for a text without words."""
-        centred_NL = self._projected(_counts(texts)) - self.mean_L.cpu().numpy()
+        """Return unit vectors, NL; the same for all texts without a known word."""
+        centred_NL = self._weighted(_counts(texts)) @ self.basis_VL.cpu().numpy() - self.mean_L.cpu().numpy()
         norm_N1 = np.linalg.norm(centred_NL, axis=1, keepdims=True)
         found: npt.NDArray[np.float32] = (centred_NL / np.maximum(norm_N1, 1e-9)).astype(np.float32)
         return found
 
-    def _projected(self, count_NK: Any) -> npt.NDArray[np.float32]:
+    def _weighted(self, count_NK: Any) -> Any:
+        """Return unit rows of weighted buckets, NV sparse."""
         import scipy.sparse as sp
 
-        weighted_NK = count_NK @ sp.diags(self.idf_K.cpu().numpy())
-        norm_N = np.sqrt(np.asarray(weighted_NK.multiply(weighted_NK).sum(1)).ravel())
-        unit_NK = sp.diags(1 / np.maximum(norm_N, 1e-9)) @ weighted_NK
-        projected: npt.NDArray[np.float32] = (unit_NK @ _projection()).toarray().astype(np.float32)
-        return projected
+        weighted_NV = count_NK[:, self.bucket_V.cpu().numpy()] @ sp.diags(self.idf_V.cpu().numpy())
+        norm_N = np.sqrt(np.asarray(weighted_NV.multiply(weighted_NV).sum(1)).ravel())
+        return sp.diags(1 / np.maximum(norm_N, 1e-9)) @ weighted_NV
 
 
 def _counts(texts: Sequence[str]) -> Any:
@@ -74,18 +95,8 @@ def _counts(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing = HashingVectorizer(
-        n_features=BUCKETS, alternate_sign=False, norm=None, ngram_range=(1, 2), token_pattern=WORD
+        n_features=BUCKETS, alternate_sign=False, norm=None, ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32
     )
     count_NK = hashing.transform(list(texts)).tocsr()
     count_NK.data = 1 + np.log(count_NK.data)
     return count_NK
-
-
-def _projection() -> Any:
-    """Return the signs, KL sparse: a constant, the same in every process."""
-    import scipy.sparse as sp
-
-    draw = np.random.default_rng(0)
-    sign = draw.choice([-1.0, 1.0], BUCKETS * SPREAD).astype(np.float32) / np.float32(np.sqrt(SPREAD))
-    place = draw.integers(0, SIZE, BUCKETS * SPREAD)
-    return sp.csr_matrix((sign, (np.repeat(np.arange(BUCKETS), SPREAD), place)), (BUCKETS, SIZE))
