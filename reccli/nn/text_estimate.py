@@ -143,7 +143,7 @@ class SpectralEstimate(nn.Module):
         self.register_buffer("own_E", torch.from_numpy(pair_weights(train, self.weight_E)), persistent=False)
         self.register_buffer("total_U", torch.from_numpy(total_U), persistent=False)
         self.register_buffer("told_IR", torch.zeros(train.n_items, 0), persistent=False)
-        self.sums: tuple[Tensor, Tensor] | None = None
+        self.sums: tuple[Tensor, int, Tensor] | None = None
 
     def fit(self, base_ID: Tensor, texts: Sequence[str], *, scale: float, numpy_generator: Generator) -> None:
         """Learn from the training interactions.
@@ -175,9 +175,11 @@ class SpectralEstimate(nn.Module):
         """Return the sum of each training user's places, UR."""
         if not self.past_IR.shape[1]:
             return self.past_IR.new_zeros(len(self.total_U), 0)
-        if self.sums is None or self.sums[0] is not self.past_IR:
-            self.sums = self.past_IR, pool_histories(self.train_histories, self.weight_E, self.past_IR)
-        return self.sums[1]
+        past_IR, known = self.past_IR, self.sums
+        if known is None or known[0] is not past_IR or known[1] != past_IR._version:  # replaced, or loaded into
+            sum_UR = pool_histories(self.train_histories, self.weight_E, past_IR)
+            self.sums = known = past_IR, past_IR._version, sum_UR
+        return known[2]
 
     def of_rows(self, batch: Batch) -> Tensor:
         """Return users of a training batch without the row's own positive, BR."""
