@@ -26,12 +26,17 @@ class Negatives:
         own_BN: Codes of each row's own negatives, int64.
         log_q_N: Log probability with which each shared negative was proposed, for logQ corrections, or None.
         in_batch: Whether `shared_N` is the batch's positives themselves (then their embeddings are reused).
+        hardest: If above 0, `shared_N` is a pool: each row keeps so many of it, those with the highest score that are
+            no known positives of its user, and the loss sees them as the row's own. The model scores, not the sampler.
+        kept: Of a pool, so many of its first places stay with every row whatever their score.
     """
 
     shared_N: Tensor | None = None
     own_BN: Tensor | None = None
     log_q_N: Tensor | None = None
     in_batch: bool = False
+    hardest: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ class LossInputs:
         prediction_B: The score plus the biases and the mean that the training model learns for ratings and labels, or
             None where it learns none. Losses that compare with `target_B` use it: see `predicted_B`.
         groups: The distinct users of the batch, for a loss with `uses_groups` where rows share them, else None.
+        n_items: Items that could be negatives (those met in training), for a loss that counts ranks or shares of the
+            catalogue; 0 where nobody says.
     """
 
     user_BD: Tensor
@@ -116,6 +123,7 @@ class LossInputs:
     log_q_N: Tensor | None = None
     prediction_B: Tensor | None = None
     groups: UserGroups | None = None
+    n_items: int = 0
 
     def predicted_B(self) -> Tensor:
         """What to compare with `target_B`: `prediction_B`, or without one the bare score."""
@@ -152,10 +160,12 @@ class LossOutput:
     Args:
         value_B: One non-negative-or-not value per row; the loop takes the weighted mean.
         terms: Scalar terms that are added as they are, by name (uniformity, a regulariser).
+        parts: Scalars by name that are reported and not added: what the value is made of.
     """
 
     value_B: Tensor
     terms: dict[str, Tensor] = field(default_factory=dict)
+    parts: dict[str, Tensor] = field(default_factory=dict)
 
     def total(self, weight_B: Tensor) -> Tensor:
         """Weighted mean of the rows plus all terms, a scalar."""

@@ -32,6 +32,8 @@ class Loss(Component, nn.Module):
     """Whether it looks at `LossInputs.groups` (with shared negatives or a table), and computes shared scores once."""
     in_batch: ClassVar[bool] = True
     """Whether negatives shared by the batch (in-batch ones too) make sense for it."""
+    only_in_batch: ClassVar[bool] = False
+    """Whether it needs the batch's own positives as (the first) shared negatives, and no sampler that draws others."""
 
     def __init__(self, settings: ComponentSettings | None = None) -> None:
         nn.Module.__init__(self)

@@ -20,6 +20,9 @@ class Sampler(Component):
     Known positives among the draws need not be avoided: the loop marks them in `LossInputs.known_BN`.
     """
 
+    gives_log_q: bool = True
+    """Whether the draws come with `log_q_N`; where a setting decides, the instance overrides it."""
+
     @abstractmethod
     def setup(self, data: TrainingData, context: Context) -> None:
         """Precompute distributions. Items never seen in training must not be drawn unless the sampler says why."""

@@ -64,6 +64,10 @@ class Popularity(Sampler):
         own: int = Field(default=0, ge=0)
         """If above 0, each row gets so many negatives of its own instead."""
 
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        super().__init__(settings)
+        self.gives_log_q = not self.settings.own
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the cumulative distribution over the items that have training interactions."""
         count_I = torch.from_numpy(data.item_count_I())

@@ -61,6 +61,10 @@ class Uniform(Sampler):
         own: int = Field(default=0, ge=0)
         """If above 0, each row gets so many negatives of its own instead."""
 
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        super().__init__(settings)
+        self.gives_log_q = not self.settings.own
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Note the items that have training interactions."""
         self._seen_S = torch.from_numpy(data.item_count_I()).nonzero().squeeze(1)

@@ -18,14 +18,14 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.loss import Loss
 from reccli.api.similarity import Similarity
-from reccli.nn.known import KnownPositives
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
-from reccli.nn.twins import twins, with_twins
 from reccli.training.dropout import drop_vectors, mean_output
+from reccli.training.hard_negatives import hardest
+from reccli.training.masks import Masks, one_row_each
 from reccli.training.mechanics import PLAIN, Mechanics
 from reccli.training.memory import memory_of
-from reccli.training.passes import cut_rows, in_passes, pick_rows
+from reccli.training.passes import cut_rows, in_passes
 from reccli.training.side_tasks import SideTask, narrowed
 from reccli.training.teaching import Teacher
 from reccli.training.values import Values
@@ -66,7 +66,7 @@ class ScoringModel(nn.Module):
         encoder.micro_batch = mechanics.micro_batch
         self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
         self.sides = nn.ModuleList(sides)
-        own: frozenset[str] = frozenset() if loss is None else type(loss).needs_for(data.task)
+        own: frozenset[str] = frozenset() if loss is None else loss.needs_for(data.task)
         self.needs = own.union(*(side.needs for side in sides))
         predicts = data.task in ("rating", "ctr")
         self.values = (
@@ -74,8 +74,11 @@ class ScoringModel(nn.Module):
         )
         losses = [criterion for criterion in (loss, *(side.loss for side in sides)) if criterion is not None]
         table = "table" in self.needs and any(criterion.masks_table for criterion in losses)
-        masked = "negatives" in self.needs or table
-        self.known = _known(data, mechanics) if masked else None
+        drawn = "negatives" in self.needs
+        self.masks = (
+            Masks(data, table=table, negatives=drawn, mask_twins=mechanics.mask_twins) if drawn or table else None
+        )
+        self.n_seen = int((data.item_count_I() > 0).sum())
         self.memory = memory_of(mechanics.memory, mechanics.memory_after, data, self.needs)
         warm_I = None if encoder.serves_new_items else encoder.warm_items()
         if warm_I is None and not encoder.serves_new_items:
@@ -107,11 +110,11 @@ class ScoringModel(nn.Module):
             raise RuntimeError("a closed form has no loss")
         self.encoder.begin_step()
         inputs = self._inputs(batch)
-        own = narrowed(inputs, type(self.loss).needs_for(self.task)) if self.sides else inputs
+        own = narrowed(inputs, self.loss.needs_for(self.task)) if self.sides else inputs
         output = mean_output([self.loss(sample) for sample in self._samples(own, batch)])
         if self.memory is not None and remember:
             self.memory.take(batch.item_B, inputs.positive_BD)
-        total, terms = output.total(batch.weight_B), dict(output.terms)
+        total, terms = output.total(batch.weight_B), {**output.terms, **output.parts}
         if self.teacher is not None:
             terms["teacher"] = self.teacher(inputs, batch)
             total = total + terms["teacher"]
@@ -170,17 +173,20 @@ class ScoringModel(nn.Module):
         return torch.cat([scale * user_US, bias_U[:, None], torch.ones(len(bias_U), 1)], dim=1)
 
     def _inputs(self, batch: Batch) -> LossInputs:
-        shared = batch.negatives.own_BN is None
+        shared = batch.negatives.own_BN is None and not batch.negatives.hardest
         groups = self._groups(batch) if shared else None
         user_BD = self._users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
         positive_BD, parts = self._items(batch)
         if self.memory is not None:
             negatives, parts["negative_ND"] = self.memory.join(batch.negatives, parts.get("negative_ND", positive_BD))
             batch = replace(batch, negatives=negatives)
+        if batch.negatives.hardest:
+            batch, parts["negative_BND"] = self._hardest(batch, user_BD, parts.pop("negative_ND"))
         if groups is not None:
-            parts["groups"] = replace(groups, known_GN=self._known_to_groups(batch, groups.place_B))
-        elif self.known is not None:
-            parts["known_BI" if "table" in self.needs else "known_BN"] = self._known(batch)
+            known_GN = None if self.masks is None else self.masks.of_groups(batch, groups.place_B)
+            parts["groups"] = replace(groups, known_GN=known_GN)
+        elif self.masks is not None:
+            parts |= self.masks.of_rows(batch)
         return LossInputs(
             user_BD=user_BD,
             positive_BD=positive_BD,
@@ -189,8 +195,17 @@ class ScoringModel(nn.Module):
             target_B=batch.value_B,
             weight_B=batch.weight_B,
             log_q_N=batch.negatives.log_q_N,
+            n_items=self.n_seen,
             **parts,
         )
+
+    def _hardest(self, batch: Batch, user_BD: Tensor, pool_PD: Tensor) -> tuple[Batch, Tensor]:
+        """Return the batch with each row's own negatives out of the pool, and their vectors."""
+        if self.masks is None:
+            raise RuntimeError("negatives come without a loss that needs them")
+        known_BP = self.masks.of_rows(batch)["known_BN"]
+        negatives, vector_BND = hardest(user_BD, pool_PD, batch.negatives, self.similarity, known_BP)
+        return replace(batch, negatives=negatives), vector_BND
 
     def _samples(self, inputs: LossInputs, batch: Batch) -> Iterator[LossInputs]:
         """Yield what the loss sees: once, or in training with several dropouts; predictions follow from it."""
@@ -206,10 +221,12 @@ class ScoringModel(nn.Module):
 
     def _groups(self, batch: Batch) -> UserGroups | None:
         """Return the batch's distinct users where the rows share them and the loss makes use of it."""
-        if not self.encoder.one_vector_per_user or self.loss is None or not type(self.loss).uses_groups:
+        if not self.encoder.one_vector_per_user or self.loss is None or not self.loss.uses_groups:
+            return None
+        if self.needs >= {"table", "negatives"}:  # one mask of groups cannot serve both
             return None
         _, place_B = torch.unique(batch.user_B, return_inverse=True)
-        return UserGroups(self._users(_one_row_each(batch, place_B)), place_B)
+        return UserGroups(self._users(one_row_each(batch, place_B)), place_B)
 
     def _users(self, batch: Batch) -> Tensor:
         """Encode the users of rows, in passes where there is a size for them."""
@@ -224,39 +241,20 @@ class ScoringModel(nn.Module):
 
     def _items(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
         """Encode each distinct item of the step once; return positives, and negatives or the table."""
-        if "table" in self.needs:
-            table_ID = self.encoder.all_items()
-            return look_up(table_ID, batch.item_B), {"table_ID": table_ID}
         negatives, rows = batch.negatives, len(batch)
         drawn = negatives.shared_N if negatives.shared_N is not None else negatives.own_BN
+        name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
+        if "table" in self.needs:
+            table_ID = self.encoder.all_items()
+            parts = {"table_ID": table_ID} | ({} if drawn is None else {name: look_up(table_ID, drawn)})
+            return look_up(table_ID, batch.item_B), parts
         if drawn is None or negatives.in_batch:
             code_X, place = torch.unique(batch.item_B, return_inverse=True)
             positive_BD = look_up(self._encoded(code_X), place)
             return positive_BD, {} if drawn is None else {"negative_ND": positive_BD}
         code_X, place = torch.unique(torch.cat([batch.item_B, drawn.reshape(-1)]), return_inverse=True)
         item_XD = self._encoded(code_X)
-        name = "negative_ND" if negatives.shared_N is not None else "negative_BND"
         return look_up(item_XD, place[:rows]), {name: look_up(item_XD, place[rows:].reshape(drawn.shape))}
-
-    def _known_to_groups(self, batch: Batch, place_B: Tensor) -> Tensor | None:
-        """Return the mask per distinct user; a table's leaves out all positives that the batch itself holds."""
-        one = _one_row_each(batch, place_B)
-        if self.known is None or "table" not in self.needs:
-            return self._known(one)
-        known_GI = self.known.table(one.user_B, one.item_B)
-        known_GI[place_B, batch.item_B] = False
-        return known_GI
-
-    def _known(self, batch: Batch) -> Tensor | None:
-        """Return the mask of known positives per row; a table's leaves the row's own positive out."""
-        if self.known is None:
-            return None
-        if "table" in self.needs:
-            return self.known.table(batch.user_B, batch.item_B)
-        negatives = batch.negatives
-        if negatives.shared_N is not None:
-            return self.known.shared(batch.user_B, negatives.shared_N)
-        return None if negatives.own_BN is None else self.known.own(batch.user_B, negatives.own_BN)
 
     @torch.no_grad()
     def pair_scores(self, user_R: np.ndarray, item_R: np.ndarray, histories: Histories | None = None) -> np.ndarray:
@@ -279,17 +277,3 @@ class ScoringModel(nn.Module):
         """Return stored vectors of the catalogue, IS float32."""
         self.eval()
         return self.stored_items().numpy()
-
-
-def _known(data: TrainingData, mechanics: Mechanics) -> KnownPositives:
-    train = data.train
-    if mechanics.mask_twins:
-        train = with_twins(train, twins(data.item_text_I, data.n_items))
-    return KnownPositives(train)
-
-
-def _one_row_each(batch: Batch, place_B: Tensor) -> Batch:
-    """Return one row of each distinct user, in the order of their places."""
-    row_G = torch.zeros(int(place_B.max()) + 1, dtype=torch.int64, device=place_B.device)
-    row_G[place_B] = torch.arange(len(place_B), device=place_B.device)
-    return pick_rows(batch, row_G)
