@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from reccli.api.data import Histories
 
-__all__ = ["interaction_weights", "pair_weights", "pool_histories", "pool_tokens"]
+__all__ = ["interaction_weights", "pair_weights", "pool_histories", "pool_tokens", "widened"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -29,14 +29,14 @@ def pool_tokens(state_BLD: Tensor, mask_BL: Tensor, how: str) -> Tensor:
         place_BL = torch.where(mask_BL, place_L, -1 if how == "last" else mask_BL.shape[1])
         place_B = place_BL.amax(1) if how == "last" else place_BL.amin(1)
         row_B = torch.arange(len(mask_BL), device=mask_BL.device)
-        state_BD = _wide(state_BLD[row_B, place_B.clamp(0, mask_BL.shape[1] - 1)])
+        state_BD = widened(state_BLD[row_B, place_B.clamp(0, mask_BL.shape[1] - 1)])
         return functional.normalize(state_BD * mask_BL.any(1, keepdim=True), dim=-1)
     weight_BL1 = mask_BL.unsqueeze(-1).to(state_BLD.dtype)
-    sum_BD = _wide(state_BLD * weight_BL1).sum(1)
-    return functional.normalize(sum_BD / _wide(weight_BL1).sum(1).clamp_min(1.0), dim=-1)
+    sum_BD = widened(state_BLD * weight_BL1).sum(1)
+    return functional.normalize(sum_BD / widened(weight_BL1).sum(1).clamp_min(1.0), dim=-1)
 
 
-def _wide(tensor: Tensor) -> Tensor:
+def widened(tensor: Tensor) -> Tensor:
     """Return half precision as float32, and what is wider as it is."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 

@@ -20,6 +20,7 @@ from reccli.nn.cluster_tables import ClusterTable, item_clusters, joined, user_c
 from reccli.nn.co_occurrence import incidence
 from reccli.nn.prototypes import Prototypes, fit_prototypes, prototype_loss, usable_granularities
 from reccli.nn.text_objective import TextObjective
+from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings, most_texts
 
 __all__ = ["Clusters"]
@@ -181,7 +182,7 @@ class Clusters(TextObjective):
         return value_B
 
     def _views(self, text_B: Int64) -> Tensor:
-        return functional.normalize(self.trunk(text_B).float() - self.mean_D, dim=1)
+        return functional.normalize(widened(self.trunk(text_B)) - self.mean_D, dim=1)
 
     def _against(self, kind: str, vector_BD: Tensor, row_B: Tensor) -> Tensor:
         values = [

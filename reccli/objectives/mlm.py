@@ -18,6 +18,7 @@ from reccli.api import Context, LossOutput, TrainingData
 from reccli.errors import DataError
 from reccli.nn.text_mask import MaskHead, hide, special_codes, word_starts
 from reccli.nn.text_objective import HEAD_SCALE, TextObjective
+from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings, most_texts
 
 __all__ = ["MLM", "history_texts"]
@@ -134,7 +135,7 @@ class MLM(TextObjective):
     def loss(self, row_B: Tensor) -> LossOutput:
         """Return each text's share of the mean over all hidden tokens."""
         value_N, text_N, _ = self._guess(self.kept_T[row_B.cpu().numpy()], self.draws)
-        total_B = torch.zeros(len(row_B), device=value_N.device).index_add_(0, text_N, value_N)
+        total_B = value_N.new_zeros(len(row_B)).index_add_(0, text_N, value_N)
         return LossOutput(total_B * (len(row_B) / max(len(value_N), 1)))
 
     def _guess(self, text_B: Int64, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,7 +161,7 @@ class MLM(TextObjective):
             states.append(state_PLD[row_N, column_N])
             rows.append(part[row_N])
             codes.append(code_BL[part][row_N, column_N])
-        logit_NV = self.head(torch.cat(states)).float()
+        logit_NV = widened(self.head(torch.cat(states)))
         text_N, code_N = (torch.from_numpy(np.concatenate(parts)).to(tower.device) for parts in (rows, codes))
         value_N = functional.cross_entropy(logit_NV, code_N, reduction="none")
         return value_N, text_N, torch.stack([code_N, logit_NV.detach().argmax(1)])

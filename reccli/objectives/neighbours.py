@@ -17,6 +17,7 @@ from reccli.api import Context, LossOutput, TrainingData
 from reccli.errors import DataError
 from reccli.nn.co_occurrence import incidence, neighbour_graph
 from reccli.nn.text_objective import TextObjective
+from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings
 
 __all__ = ["Neighbours", "known_pairs", "neighbour_loss"]
@@ -150,7 +151,7 @@ class Neighbours(TextObjective):
         return LossOutput(self._loss(self.first_A[row], self.second_A[row]))
 
     def _loss(self, first_B: Int64, second_B: Int64) -> Tensor:
-        first_BD, second_BD = self.trunk(np.concatenate([first_B, second_B])).float().chunk(2)
+        first_BD, second_BD = widened(self.trunk(np.concatenate([first_B, second_B]))).chunk(2)
         known_BB = known_pairs(first_B, second_B, self.known, len(self.trunk.texts))
         device = first_BD.device
         log_q_2B = torch.stack([self.log_q_2T[0, first_B], self.log_q_2T[1, second_B]]).to(device)

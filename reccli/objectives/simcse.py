@@ -20,6 +20,7 @@ from reccli.errors import one_of
 from reccli.nn.text_augment import crop_tokens, delete_tokens, replace_words, shuffle_tokens, synonym_table
 from reccli.nn.text_categories import Categories
 from reccli.nn.text_objective import TextObjective
+from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings, most_texts
 
 __all__ = ["SimCSE", "two_view_loss"]
@@ -139,7 +140,7 @@ class SimCSE(TextObjective):
             hard_N = self.categories.draw(text_B, generator)
             hard_N = hard_N[hard_N >= 0]
         code_XL, mask_XL = self._views(np.concatenate([text_B, text_B, hard_N]), 2 * len(text_B), generator)
-        view_XD = self.trunk.encode(code_XL, mask_XL).float()  # dropout differs from row to row
+        view_XD = widened(self.trunk.encode(code_XL, mask_XL))  # dropout differs from row to row
         first_BD, second_BD, hard_ND = torch.split(view_XD, [len(text_B), len(text_B), len(hard_N)])
         same_BN = torch.from_numpy(text_B[:, None] == hard_N[None, :]).to(view_XD.device)
         return two_view_loss(first_BD, second_BD, self.settings.temperature, hard_ND=hard_ND, same_BN=same_BN)

@@ -21,8 +21,6 @@ from reccli.training.loop import train
 from reccli.training.pretraining import PretrainTask
 from reccli.training.task import Plan
 
-torch.set_num_threads(1)
-
 
 class TestGraphViews(ObjectiveConformance):
     component = "graph-views"

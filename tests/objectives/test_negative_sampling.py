@@ -20,8 +20,6 @@ from reccli.training.loop import train
 from reccli.training.pretraining import PretrainTask
 from reccli.training.task import Plan
 
-torch.set_num_threads(1)
-
 
 class TestNegativeSampling(ObjectiveConformance):
     component = "negative-sampling"

@@ -5,38 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from unittest import SkipTest
 
 import numpy as np
 import pytest
 import torch
 from silent import Silent
-from tiny_bert import tiny_bert
+from text_objective import TextObjectiveConformance
 
 from reccli.api import Context, Histories
 from reccli.errors import DataError
 from reccli.objectives.neighbours import Neighbours, known_pairs, neighbour_loss
-from reccli.testing.objectives import ObjectiveConformance
 from reccli.testing.worlds import checkerboard
 from reccli.training.loop import train
 from reccli.training.pretraining import PretrainTask
 from reccli.training.task import Plan
 
-torch.set_num_threads(1)
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.mark.parametrize("name", [name for name in dir(ObjectiveConformance) if name.startswith("test_")])
-def test_conforms(folder: Path, name: str) -> None:
-    kit = type("Kit", (ObjectiveConformance,), {"component": "neighbours", "settings": {"path": str(folder)}})()
-    try:
-        getattr(kit, name)()
-    except SkipTest as reason:
-        pytest.skip(str(reason))
+class TestNeighbours(TextObjectiveConformance):
+    component = "neighbours"
 
 
 def unit(rows: int, seed: int) -> torch.Tensor:
@@ -78,6 +64,26 @@ def ready(folder: Path, data=None, **settings) -> Neighbours:
     objective = Neighbours(Neighbours.Settings(path=str(folder), **settings))
     objective.setup(data or world(), Context(seed=1))
     return objective
+
+
+def test_a_batch_costs_what_its_texts_cost_in_a_loop(folder: Path) -> None:
+    objective = ready(folder, log_q=True).double().eval()
+    objective.trunk.eval()
+    first, second = objective.first_A[:6], objective.second_A[:6]
+    got = objective.loss(torch.arange(6)).value_B.detach()
+    assert got.dtype == torch.float64
+    with torch.no_grad():
+        z, w = objective.trunk(first), objective.trunk(second)
+    related, log_q = set(objective.known.tolist()), objective.log_q_2T.double()
+    texts = len(objective.trunk.texts)
+    for b in range(6):
+        expected = 0.0
+        for own, other, u, v, correction in ((first, second, z, w, log_q[1]), (second, first, w, z, log_q[0])):
+            scores = [float(u[b] @ v[c]) / 0.07 - float(correction[other[c]]) for c in range(6)]
+            out = [own[b] * texts + other[c] in related or other[c] in (own[b], other[b]) for c in range(6)]
+            total = sum(math.exp(scores[c]) for c in range(6) if c == b or not out[c])
+            expected -= 0.5 * math.log(math.exp(scores[b]) / total)
+        assert float(got[b]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_only_warm_texts_are_trained_on_and_held_out_ones_are_not(folder: Path) -> None:

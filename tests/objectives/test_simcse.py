@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from unittest import SkipTest
 
 import numpy as np
 import pytest
 import torch
-from tiny_bert import tiny_bert
+from silent import Silent
+from text_objective import TextObjectiveConformance
 
 from reccli.api import Context, TrainingData
 from reccli.encoders.bert import Bert
@@ -18,27 +18,14 @@ from reccli.errors import ConfigError, DataError
 from reccli.nn.text_folder import PRETRAINED, check_model
 from reccli.nn.text_source import TextSource
 from reccli.objectives.simcse import SimCSE, two_view_loss
-from reccli.testing.objectives import ObjectiveConformance
 from reccli.testing.worlds import checkerboard
 from reccli.training.loop import train
 from reccli.training.pretraining import PretrainTask
 from reccli.training.task import Plan
 
-torch.set_num_threads(1)
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bert(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.mark.parametrize("name", [name for name in dir(ObjectiveConformance) if name.startswith("test_")])
-def test_conforms(folder: Path, name: str) -> None:
-    kit = type("Kit", (ObjectiveConformance,), {"component": "simcse", "settings": {"path": str(folder)}})()
-    try:
-        getattr(kit, name)()
-    except SkipTest as reason:
-        pytest.skip(str(reason))
+class TestSimCSE(TextObjectiveConformance):
+    component = "simcse"
 
 
 @pytest.mark.parametrize("temperature", [0.05, 1.0])
@@ -68,6 +55,25 @@ def test_hard_negatives_against_a_double_loop() -> None:
         total += sum(math.exp(float(first[b] @ hard[n]) / 0.2) for n in range(3) if not same[b, n])
         assert float(got[b]) == pytest.approx(-math.log(math.exp(float(first[b] @ second[b]) / 0.2) / total), rel=1e-9)
     torch.testing.assert_close(two_view_loss(first, second, 0.2, hard_ND=hard[:0]), two_view_loss(first, second, 0.2))
+
+
+def test_a_batch_costs_what_its_texts_cost_in_a_loop(folder: Path) -> None:
+    data = replace(many_texts(), item_attributes={"genre": ["a", "b"] * 30})
+    objective = SimCSE(SimCSE.Settings(path=str(folder), category="genre"))
+    objective.setup(data, Context(seed=1))
+    objective.double().eval()
+    objective.trunk.eval()  # without dropout both views are the text itself
+    text, state = objective.kept_T[:6], objective.draws.bit_generator.state
+    got = objective.loss(torch.arange(6)).value_B.detach()
+    objective.draws.bit_generator.state = state
+    hard = objective.categories.draw(text, objective.draws)
+    assert got.dtype == torch.float64
+    with torch.no_grad():
+        z, h = objective.trunk(text), objective.trunk(hard)
+    for b in range(6):
+        total = sum(math.exp(float(z[b] @ z[c]) / 0.05) for c in range(6))
+        total += sum(math.exp(float(z[b] @ h[n]) / 0.05) for n in range(6) if hard[n] != text[b])
+        assert float(got[b]) == pytest.approx(-math.log(math.exp(float(z[b] @ z[b]) / 0.05) / total), rel=1e-9)
 
 
 def test_augmented_views_are_made_of_the_texts_tokens(folder: Path, tmp_path: Path) -> None:
@@ -129,25 +135,13 @@ def many_texts() -> TrainingData:
     return replace(checkerboard(users=4, items=60, texts=False).data, item_text_I=[*texts[:-1], texts[0]])
 
 
-class Monitor:
-    def __init__(self) -> None:
-        self.say = self.log = lambda *_: None
-        self.stop = lambda: None
-
-    def task(self, label: str, total: float, unit: str = ""):
-        from contextlib import nullcontext
-        from types import SimpleNamespace
-
-        return nullcontext(SimpleNamespace(update=lambda *_, **__: None))
-
-
 def trained(folder: Path, *, seed: int = 1, epochs: int = 2, cache: Path | None = None, **settings) -> tuple:
     context = Context(seed=seed, cache=cache)
     objective = SimCSE(SimCSE.Settings(path=str(folder), **settings))
     objective.setup(many_texts(), context)
     task = PretrainTask(objective, context, batch_size=16)
     plan = Plan(epochs=epochs, batch_size=16, learning_rate=1e-3, seed=context.derived_seed("torch"))
-    return objective, train(task, plan, Monitor())
+    return objective, train(task, plan, Silent())
 
 
 def test_training_lowers_the_held_out_loss_and_one_seed_is_one_result(folder: Path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from reccli.api import Context
 from reccli.objectives.spectral import Spectral
 from reccli.testing.objectives import ObjectiveConformance
 from reccli.testing.worlds import checkerboard
-
-torch.set_num_threads(1)
 
 
 class TestSpectral(ObjectiveConformance):
