@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
 from reccli.errors import PluginError
+from reccli.nn.blocks import in_blocks
 
 __all__ = ["Softmax"]
 
@@ -50,6 +49,7 @@ class Softmax(Loss):
     Example:
         >>> import torch
         >>> from reccli.api import LossInputs, Similarity
+        >>> import torch
         >>> table = torch.eye(3)
         >>> rest = torch.arange(3), torch.ones(3), torch.ones(3)
         >>> inputs = LossInputs(table, table, Similarity(), *rest, table_ID=table)
@@ -85,28 +85,22 @@ class Softmax(Loss):
         user_BD = inputs.similarity.stored_users(inputs.user_BD) / self.settings.temperature
         known_BI = inputs.known_BI if self.masks_table else None
         rows = max(1, self.settings.block // max(table_ID.shape[0], 1))
-        if len(user_BD) <= rows:
-            return LossOutput(_cross_entropy_B(user_BD, table_ID, inputs.item_B, known_BI))
-        blocks = [
-            checkpoint(
-                _cross_entropy_B,
-                user_BD[start : start + rows],
-                table_ID,
-                inputs.item_B[start : start + rows],
-                None if known_BI is None else known_BI[start : start + rows],
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
-            for start in range(0, len(user_BD), rows)
-        ]
-        return LossOutput(torch.cat(blocks))
+
+        def values_B(user_BD: Tensor, item_B: Tensor, known_BI: Tensor | None) -> Tensor:
+            return _cross_entropy_B(user_BD, table_ID, item_B, known_BI)
+
+        return LossOutput(in_blocks(values_B, [user_BD, inputs.item_B, known_BI], rows))
 
     def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, table_ID: Tensor) -> Tensor:
         user_GD = inputs.similarity.stored_users(groups.user_GD) / self.settings.temperature
         positive_B: Tensor = (user_GD[groups.place_B] * table_ID[inputs.item_B]).sum(1)
-        score_GI = user_GD @ table_ID.T
+        rows = max(1, self.settings.block // max(table_ID.shape[0], 1))
+
+        def totals_G(user_GD: Tensor, known_GI: Tensor | None) -> Tensor:
+            return self.masked(user_GD @ table_ID.T, known_GI).logsumexp(1)
+
         # Positives of the batch are not in the mask: together they are one multinomial draw, as in the paper.
-        total_G = self.masked(score_GI, groups.known_GN).logsumexp(1)
+        total_G = in_blocks(totals_G, [user_GD, groups.known_GN], rows)
         return total_G.index_select(0, groups.place_B) - positive_B
 
 

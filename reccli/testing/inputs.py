@@ -19,6 +19,7 @@ def loss_inputs(
     *,
     needs: frozenset[str] = frozenset({"negatives"}),
     own: bool = False,
+    in_batch: bool = False,
     rows: int = 5,
     negatives: int = 6,
     items: int = 9,
@@ -33,6 +34,7 @@ def loss_inputs(
     Args:
         needs: What the loss needs: `negatives`, `table`, `ratings`, `labels`.
         own: Whether negatives are each row's own, not shared.
+        in_batch: Whether they are the batch's own positives; then N is B.
         rows: B.
         negatives: N.
         items: I, the catalogue's size.
@@ -57,19 +59,26 @@ def loss_inputs(
     table_ID, known_BI = (normal(items, size), uniform(rows, items) < 0.3) if "table" in needs else (None, None)
     if known_BI is not None:
         known_BI[torch.arange(rows), item_B] = False
+    user_BD, positive_BD = normal(rows, size), normal(rows, size)
+    negatives = rows if in_batch else negatives
+    known_BN = uniform(rows, negatives) < 0.3 if shared or apart else None
+    if in_batch and known_BN is not None:
+        known_BN |= torch.eye(rows, dtype=torch.bool)
+    drawn_ND = positive_BD.detach().clone().requires_grad_() if in_batch else normal(negatives, size)
     return LossInputs(
-        user_BD=normal(rows, size),
-        positive_BD=normal(rows, size),
+        user_BD=user_BD,
+        positive_BD=positive_BD,
         similarity=Similarity(similarity),
         item_B=item_B,
         target_B=target_B,
         weight_B=torch.ones(rows, dtype=dtype),
-        negative_ND=normal(negatives, size) if shared else None,
+        negative_ND=drawn_ND if shared else None,
         negative_BND=normal(rows, negatives, size) if apart else None,
         table_ID=table_ID,
-        known_BN=uniform(rows, negatives) < 0.3 if shared or apart else None,
+        known_BN=known_BN,
         known_BI=known_BI,
         log_q_N=(0.05 + uniform(negatives)).log() - 3.0 if shared else None,
+        n_items=items,
     )
 
 

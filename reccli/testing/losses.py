@@ -57,12 +57,15 @@ class LossConformance(Conformance):
         for inputs in self._cases():
             order = torch.arange(len(inputs.user_BD)).roll(1)
             changes: dict[str, Any] = {name: _at(getattr(inputs, name), order) for name in ROW_FIELDS}
+            if self.component_class.only_in_batch:
+                changes |= {name: _at(getattr(inputs, name), order) for name in ("negative_ND", "log_q_N")}
+                changes["known_BN"] = changes["known_BN"][:, order]
             self._same(self._run(replace(inputs, **changes)), self._run(inputs), "rows were permuted", order)
 
     def test_negatives_may_stand_in_any_order(self) -> None:
         """Permuting the negatives changes nothing."""
         for inputs in self._cases():
-            if inputs.known_BN is None:
+            if inputs.known_BN is None or self.component_class.only_in_batch:
                 continue
             order = torch.arange(inputs.known_BN.shape[1]).roll(1)
             changed = replace(
@@ -126,11 +129,12 @@ class LossConformance(Conformance):
         seen = set()
         for task in TASKS:
             needs = self.component_class.needs_for(task)
-            own_too = "negatives" in needs and self.own_negatives
+            in_batch = self.component_class.only_in_batch
+            own_too = "negatives" in needs and self.own_negatives and not in_batch
             for own in (False, True) if own_too else (False,):
                 if (needs, own) not in seen:
                     seen.add((needs, own))
-                    yield loss_inputs(needs=needs, own=own, **options)
+                    yield loss_inputs(needs=needs, own=own, in_batch=in_batch, **options)
 
     def _run(self, inputs: LossInputs) -> LossOutput:
         output: LossOutput = self.build()(inputs)
@@ -163,6 +167,8 @@ class LossConformance(Conformance):
         if inputs.known_BN is not None and one.known_BN is not None:
             yield replace(inputs, known_BN=torch.ones_like(inputs.known_BN))
             yield replace(one, known_BN=torch.ones_like(one.known_BN))
+            if self.component_class.only_in_batch:
+                return
             yield replace(
                 inputs,
                 negative_ND=None if inputs.negative_ND is None else inputs.negative_ND[:0],

@@ -192,6 +192,10 @@ def _sampler(settings: FinetuneSettings, preferred: str, loss_name: str, task: s
                 fitting,
             )
         return None
+    if loss.only_in_batch:
+        if settings.sampler not in (None, "in-batch"):
+            raise _misfit(f"loss '{loss_name}' needs the batch's own items as negatives", "sampler", ["in-batch"])
+        return "in-batch"
     if settings.sampler is None:
         return preferred if loss.in_batch or preferred != "in-batch" else "uniform"
     registry.load("sampler", settings.sampler)

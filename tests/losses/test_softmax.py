@@ -84,3 +84,13 @@ def test_no_more_than_a_block_of_scores_is_held(monkeypatch):
 def test_missing_table_names_the_contract():
     with pytest.raises(PluginError, match="table_ID"):
         Softmax()(loss_inputs())
+
+
+@pytest.mark.parametrize("block", [9, 20, 1000])
+def test_groups_in_blocks_equal_the_literal_loop(agrees, grouped, block):
+    inputs = grouped(loss_inputs(needs=TABLE, similarity="cosine", rows=7))
+    known_GI = inputs.known_BI[:3].clone()
+    known_GI[inputs.groups.place_B, inputs.item_B] = False
+    inputs = replace(inputs, groups=replace(inputs.groups, known_GN=known_GI), known_BI=known_GI[inputs.groups.place_B])
+    loss = Softmax(Softmax.Settings(temperature=0.5, block=block))
+    agrees(loss, inputs, lambda data, row: literal(data, row, 0.5, True))
