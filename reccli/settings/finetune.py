@@ -87,6 +87,9 @@ class FinetuneSettings(StageSettings):
     """Weight of the teacher beside the loss."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
+    train_metric: bool = False
+    """Measure the validation metric on a sample of train rows too, laid out in the same way: the gap is what is fitted
+    beyond what is known."""
     calibration: Literal["none", "temperature", "isotonic"] = "temperature"
     """How predicted clicks (ctr) are brought to the rates at which they come true, fitted on the validation part."""
     validate_every: int = Field(default=1, ge=1)

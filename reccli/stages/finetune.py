@@ -39,12 +39,13 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
 
     from reccli.training.component_data import component_data
     from reccli.training.device import resolve_device
+    from reccli.training.parts import names_of
     from reccli.training.resolving import resolve
     from reccli.training.tasks import task_of
 
     for kind, component in (("encoder", settings.encoder), ("loss", settings.loss), ("sampler", settings.sampler)):
-        if component is not None:
-            registry.find(kind, component)  # an unknown name is said before any data is opened
+        for name in names_of(kind, component) if component is not None else ():
+            registry.find(kind, name)  # an unknown name is said before any data is opened
     device = resolve_device(settings.device)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -181,6 +182,8 @@ def _lines(job: Job, version: Version | None, facts: Mapping[str, Any], status: 
         return ()
     lines = []
     value = "" if facts.get("best_value") is None else f"  valid {facts['metric']} {facts['best_value']:.4f}"
+    if facts.get("train_value") is not None:
+        value += f" (train {facts['train_value']:.4f})"
     if facts["trainable"]:
         first = "" if facts.get("first_value") is None else f" (start {facts['first_value']:.4f})"
         lines.append(

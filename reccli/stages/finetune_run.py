@@ -6,7 +6,7 @@ U users, I items, S stored vector.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     from reccli.stages.teachers import open_teacher
     from reccli.training.compiling import compile_parts
     from reccli.training.component_data import component_data
+    from reccli.training.loss_sum import build_loss
     from reccli.training.model import ScoringModel
     from reccli.training.pretrained import read_features
     from reccli.training.side_tasks import side_tasks
@@ -91,7 +92,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     )
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)
-    loss = registry.create("loss", settings.loss, settings.loss_settings) if settings.loss is not None else None
+    loss = None if settings.loss is None else build_loss(settings.loss, settings.loss_settings, recipe.task)
     teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
     similarity = Similarity(str(settings.similarity))
     sides = side_tasks(recipe.sides, data, folding=encoder.serves_new_users, similarity=similarity)
@@ -99,7 +100,8 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     if settings.compile:
         compile_parts(encoder, job.device)
     validator = _validator(job, data, context)
-    outcome = _train(job, model, data, context, manifest, validator)
+    fitted = _fitted(job, validator, data, context)
+    outcome = _train(job, model, data, context, manifest, (validator, fitted))
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
@@ -114,18 +116,18 @@ def _train(
     data: TrainingData,
     context: Any,
     manifest: Manifest,
-    validator: Validator | None,
+    validators: tuple[Validator | None, Validator | None],
 ) -> Outcome:
     from reccli.stages.finetune_parts import adversary_of, plan_of
     from reccli.training.checkpoint import Checkpoints
-    from reccli.training.finetuning import FinetuneTask
+    from reccli.training.finetuning import FinetuneTask, measured
     from reccli.training.loop import train
     from reccli.training.task import Outcome
 
     settings, recipe, control = job.settings, job.recipe, job.control
     if not recipe.trainable:
         control.check_stop()
-        metrics = validator(model) if validator is not None else {}
+        metrics = measured(model, *validators)
         rows = [(0, name, value) for name, value in metrics.items()]
         value = next(iter(metrics.values()), None)
         return Outcome(0, 0, 0, value, value, "closed form", rows, 0.0)
@@ -137,8 +139,9 @@ def _train(
         model,
         sampler,
         data,
-        validator,
+        validators[0],
         context,
+        fitted=validators[1],
         batch_size=int(settings.batch_size or 1),
         l1=settings.l1,
         l2=settings.l2,
@@ -176,6 +179,19 @@ def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
     if validator.sampled:
         job.control.say(f"validating on {MOST_USERS:,} users drawn at random")
     return validator
+
+
+def _fitted(job: Job, validator: Validator | None, data: TrainingData, context: Any) -> Validator | None:
+    """Return what computes the validation metric on train rows that are laid out as the validation part is, or None."""
+    from reccli.training.fit_sample import split_fitted
+
+    if validator is None or not job.settings.train_metric:
+        return None
+    rest, sample = split_fitted(data.train, validator.held, context.numpy_generator("fitted rows"))
+    if not len(sample):
+        job.control.warn("train_metric: users of the validation part have too few train rows to measure on")
+        return None
+    return replace(validator, train=rest, held=sample, generator=context.numpy_generator("validation users"))
 
 
 def _value_range(data: TrainingData) -> tuple[float, float]:
@@ -229,6 +245,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "best_epoch": outcome.best_epoch,
         "best_value": _finite(outcome.best_value),
         "first_value": _finite(outcome.first_value),
+        "train_value": _finite(_of_train(job, outcome)),
         "epochs": outcome.epochs,
         "steps": outcome.steps,
         "stopped": outcome.stopped,
@@ -240,6 +257,14 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
     if job.recipe.task == "rating":
         facts["value_range"] = _value_range(data)
     return facts
+
+
+def _of_train(job: Job, outcome: Outcome) -> float | None:
+    """Return the metric on train rows in the epoch that is kept."""
+    from reccli.training.finetuning import TRAIN
+
+    wanted = (outcome.best_epoch, f"{TRAIN}{job.settings.metric}")
+    return next((value for epoch, name, value in outcome.rows if (epoch, name) == wanted), None)
 
 
 def _calibration(job: Job, model: ScoringModel, validator: Validator | None) -> dict[str, Any]:

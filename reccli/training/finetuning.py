@@ -16,7 +16,9 @@ from reccli.training.batching import grouped_batches, row_batches
 from reccli.training.model import ScoringModel
 from reccli.training.validation import Validator
 
-__all__ = ["FinetuneTask"]
+__all__ = ["TRAIN", "FinetuneTask", "measured"]
+
+TRAIN = "train."
 
 
 class FinetuneTask:
@@ -29,6 +31,7 @@ class FinetuneTask:
         validator: Computes the metric that chooses the epoch, or None.
         context: Seeds.
         batch_size: Rows of a step.
+        fitted: Computes the same metric on train rows, logged as `train.` and its name, or None.
         l1: Weight of the L1 penalty.
         l2: Weight of the L2 penalty.
         label: What the progress display says.
@@ -43,12 +46,13 @@ class FinetuneTask:
         context: Context,
         *,
         batch_size: int,
+        fitted: Validator | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         label: str = "finetune",
     ) -> None:
         self.module, self.label = model, label
-        self.sampler, self.validator, self.context = sampler, validator, context
+        self.sampler, self.validator, self.fitted, self.context = sampler, validator, fitted, context
         self.batch_size, self.l1, self.l2 = batch_size, l1, l2
         self._batch: Batch | None = None
         self.generators = {"sampler": context.generator("sampler")}
@@ -102,5 +106,12 @@ class FinetuneTask:
         return self.module.batch_loss(self._batch, remember=False)[0]
 
     def validate(self) -> Mapping[str, float]:
-        """Return the validation metric."""
-        return {} if self.validator is None else self.validator(self.module)
+        """Return the validation metric, and that of train rows where it is asked for."""
+        return measured(self.module, self.validator, self.fitted)
+
+
+def measured(model: ScoringModel, validator: Validator | None, fitted: Validator | None) -> dict[str, float]:
+    """Return the validation metric, and under `train.` and its name that of train rows; empty without validators."""
+    metrics = {} if validator is None else validator(model)
+    trained = {} if fitted is None else fitted(model)
+    return {**metrics, **{TRAIN + name: value for name, value in trained.items()}}

@@ -46,3 +46,37 @@ def test_stopped_and_gone_on_is_bit_equal(train: str, questions: int, tmp_path: 
     assert any("resuming" in line for line in said)
     versions = [ws.current("finetune") for ws in (workspace, other)]
     assert versions[0].manifest.content == versions[1].manifest.content
+
+
+def test_the_metric_on_train_rows_is_logged_and_changes_nothing_else(tmp_path: Path) -> None:
+    workspace = shop(tmp_path / "shop")
+    settings = FinetuneSettings(
+        encoder="mf",
+        loss="bpr",
+        device="cpu",
+        epochs=6,
+        patience=0,
+        batch_size=64,
+        learning_rate=0.05,
+        encoder_settings={"start": "random"},
+    )
+    plain = finetune(workspace, settings, Control()).version
+    result = finetune(workspace, settings.model_copy(update={"train_metric": True, "name": "told"}), Control())
+    told = result.version
+    for name in ("item_vectors.parquet", "user_vectors.parquet"):
+        assert plain.manifest.outputs[name].sha256 == told.manifest.outputs[name].sha256
+    assert not any(name.startswith("train.") for name in plain.read("training_log")["metric"])
+    log = told.read("training_log")
+    trained = log.filter(log["metric"] == "train.ndcg@10")
+    assert trained["epoch"].to_list() == list(range(7))
+    best = told.manifest.facts["best_epoch"]
+    assert told.manifest.facts["train_value"] == trained["value"][best]
+    assert plain.manifest.facts["train_value"] is None
+    assert trained["value"][-1] > trained["value"][0]
+    assert any(f"(train {trained['value'][best]:.4f})" in line for line in result.lines)
+
+
+def test_a_closed_form_is_measured_on_train_rows_too(tmp_path: Path) -> None:
+    settings = FinetuneSettings(encoder="spectral", device="cpu", train_metric=True)
+    facts = finetune(shop(tmp_path / "shop"), settings, Control()).version.manifest.facts
+    assert facts["train_value"] is not None
