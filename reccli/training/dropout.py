@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -54,4 +55,5 @@ def mean_output(outputs: list[LossOutput]) -> LossOutput:
     for output in outputs[1:]:
         value_B = value_B + output.value_B
         terms = {name: terms[name] + output.terms[name] for name in terms}
-    return LossOutput(value_B / count, {name: term / count for name, term in terms.items()})
+    parts = {name: torch.stack([output.parts[name] for output in outputs]).mean() for name in outputs[0].parts}
+    return LossOutput(value_B / count, {name: term / count for name, term in terms.items()}, parts)

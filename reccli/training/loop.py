@@ -23,6 +23,7 @@ from reccli.training.randomness import load_random, random_state, seeded
 from reccli.training.schedules import factor
 from reccli.training.snapshot import freeze, restore
 from reccli.training.task import Monitor, Outcome, Plan, TrainingTask
+from reccli.training.term_means import TermMeans
 from reccli.training.troubles import told
 
 __all__ = ["Loop", "train"]
@@ -87,6 +88,7 @@ class Loop:
         self.epoch, self.position, self.step = 1, 0, 0
         self.rows: list[tuple[int, str, float]] = []
         self.loss_sum, self.loss_count = 0.0, 0
+        self.terms = TermMeans()
         self.begun = self.last_saved = time.monotonic()
         self.save_seconds = 0.0
         planned = plan.epochs if plan.schedule_epochs is None else plan.schedule_epochs
@@ -147,7 +149,7 @@ class Loop:
         set_rate(self.optimizer, self._factor)
         self.optimizer.zero_grad(set_to_none=True)
         with contextlib.nullcontext() if self.adversary is None else self.adversary.watching():
-            value = self._backward(row_B, lambda: self.task.loss(row_B)[0])
+            value = self._backward(row_B, lambda: self._loss(row_B))
             if self.adversary is not None:
                 again, weight = self.adversary.again, self.adversary.weight
                 with self.adversary.moved():
@@ -165,6 +167,11 @@ class Loop:
         self.average.update(self.step)
         self.loss_sum += value
         self.loss_count += 1
+
+    def _loss(self, row_B: Tensor) -> Tensor:
+        loss, terms = self.task.loss(row_B)
+        self.terms.add(terms)
+        return loss
 
     def _backward(self, row_B: Tensor, compute: Callable[[], Tensor]) -> float:
         """Compute a loss, add its gradients, and return its value."""
@@ -199,6 +206,7 @@ class Loop:
         self.average.end_epoch(done)
         if self.loss_count:
             self.rows.append((done, "loss", self.loss_sum / self.loss_count))
+        self.rows.extend((done, f"loss.{name}", value) for name, value in self.terms.take())
         last = late or done == self.plan.epochs
         if last or done % self.plan.validate_every == 0:
             self._validate(done)

@@ -9,6 +9,8 @@ from typing import Any
 from reccli import registry
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
+from reccli.training.loss_sum import traits_of
+from reccli.training.parts import names_of, parts_of, together
 from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
 from reccli.training.validation import KINDS, parse_metric
 
@@ -52,16 +54,19 @@ class Recipe:
     def run_name(self) -> str:
         """Name of the run: as given, or the names of encoder and loss; a refit's ends so."""
         given = self.settings
-        parts = (given.encoder, given.loss or "", *(side.loss for side in self.sides))
-        name = given.name or "-".join(filter(None, map(_plain, parts)))
+        losses = [] if given.loss is None else names_of("loss", given.loss)
+        parts = (given.encoder, *losses, *(side.loss for side in self.sides))
+        name = given.name or "-".join(map(_plain, parts))
         suffix = ("-refit" if given.as_of == "now" else "-refit-test") if given.refit else ""
         return name + suffix
 
     @property
     def components(self) -> list[tuple[str, str]]:
         """Kind and name of each component."""
-        named = (("encoder", self.settings.encoder), ("loss", self.settings.loss), ("sampler", self.settings.sampler))
-        used = [(kind, name) for kind, name in named if name is not None]
+        given = self.settings
+        losses = [] if given.loss is None else names_of("loss", given.loss)
+        used = [("encoder", given.encoder), *(("loss", name) for name in losses)]
+        used += [] if given.sampler is None else [("sampler", given.sampler)]
         return used + [("loss", side.loss) for side in self.sides]
 
 
@@ -121,8 +126,7 @@ def resolve(
 
 
 def _needs_for(loss: str, task: str) -> frozenset[str]:
-    needs: frozenset[str] = registry.load("loss", loss).needs_for(task)
-    return needs
+    return traits_of(loss).needs_for(task)
 
 
 def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, Any]:
@@ -142,7 +146,8 @@ def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
     for kind in ("loss", "sampler"):
         given = getattr(settings, kind)
         if given is not None:
-            registry.find(kind, given)
+            for name in names_of(kind, given):
+                registry.find(kind, name)
             fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
             raise _misfit(
                 f"encoder '{settings.encoder}' is solved in closed form: no training that {kind} '{given}' could steer",
@@ -159,7 +164,7 @@ def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
 def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: frozenset[str]) -> tuple[str, str]:
     """Return the loss and the task that it is for."""
     name = settings.loss or VALUE_LOSSES.get(data_task, preferred)
-    needs = registry.load("loss", name).needs_for(data_task)
+    needs = _needs_for(name, data_task)
     offered = provides | {"negatives", "table"}
     missing = needs - offered
     if missing:
@@ -167,7 +172,8 @@ def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: 
             other for other in registry.names("loss") if not registry.load("loss", other).needs_for(data_task) - offered
         ]
         hint = "reccli prepare --task rating" if "ratings" in missing else None
-        error = _misfit(f"loss '{name}' needs {_list(missing)}, which the data has not", "loss", fitting)
+        lacking = next(part for part in names_of("loss", name) if _needs_for(part, data_task) - offered)
+        error = _misfit(f"loss '{lacking}' needs {_list(missing)}, which the data has not", "loss", fitting)
         error.hint = f"{error.hint}; or {hint}" if hint else error.hint
         raise error
     task = next((task for need, task in VALUE_NEEDS.items() if need in needs), "ranking")
@@ -180,7 +186,7 @@ def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: 
 
 def _sampler(settings: FinetuneSettings, preferred: str, loss_name: str, task: str) -> str | None:
     """Return the sampler, or None where the loss uses none."""
-    loss = registry.load("loss", loss_name)
+    loss = traits_of(loss_name)
     if "negatives" not in loss.needs_for(task):
         if settings.sampler is not None:
             fitting = [
@@ -210,30 +216,40 @@ def _component_settings(
 ) -> FinetuneSettings:
     """Fill the components' settings from the encoder's preferences, and validate them.
 
-    Preferences for a loss (a temperature) hold for the similarity that the encoder prefers, not for another.
+    Preferences for a loss (a temperature) hold for the similarity that the encoder prefers, not for another. Of several
+    losses each gets those that it has a setting for.
     """
     update: dict[str, Any] = {}
     same_similarity = settings.similarity == preferred.get("similarity", settings.similarity)
-    for kind in ("encoder", "loss", "sampler"):
-        name = getattr(settings, kind)
+    for kind in ("encoder", "sampler", "loss"):
+        name, values = getattr(settings, kind), getattr(settings, f"{kind}_settings")
         if name is None:
-            if getattr(settings, f"{kind}_settings"):
+            if values:
                 raise ConfigError(f"--set {kind}.…: this run has no {kind}")
             continue
-        given = dict(getattr(settings, f"{kind}_settings"))
-        fields = registry.load(kind, name).Settings.model_fields
+        parts = parts_of(kind, name, values)
         for key, value in preferred.items():
-            part, _, field = key.partition(".")
-            if part == kind and field in fields and field not in given and (kind != "loss" or same_similarity):
-                given[field] = value
-                chosen[key] = value
+            head, _, field = key.partition(".")
+            usable = kind != "loss" or (
+                same_similarity and (field != "log_q" or _gives_log_q(settings.sampler, update))
+            )
+            for part in parts if head == kind and usable else ():
+                if field in part.cls.Settings.model_fields and field not in part.values:
+                    part.values[field] = value
+                    chosen[key] = value
         if kind == "encoder" and settings.encoder_path is not None:
-            if "path" not in fields:
+            if "path" not in parts[0].cls.Settings.model_fields:
                 raise ConfigError(f"--encoder-path: encoder '{name}' reads no text model", hint="--encoder bert")
-            given.setdefault("path", settings.encoder_path)
-        registry.settings_of(kind, name, given)
-        update[f"{kind}_settings"] = given
+            parts[0].values.setdefault("path", settings.encoder_path)
+        for part in parts:
+            registry.settings_of(kind, part.component, part.values)
+        update[f"{kind}_settings"] = parts[0].values if len(parts) == 1 else together(parts)
     return settings.model_copy(update=update)
+
+
+def _gives_log_q(sampler: str | None, update: Mapping[str, Any]) -> bool:
+    """Return whether the draws come with probabilities, so that a preference for the correction can hold."""
+    return sampler is None or bool(registry.create("sampler", sampler, update["sampler_settings"]).gives_log_q)
 
 
 def _needs(kind: str, name: str) -> frozenset[str]:

@@ -35,6 +35,7 @@ def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "position": loop.position,
         "loss_sum": loop.loss_sum,
         "loss_count": loop.loss_count,
+        "terms": loop.terms.state(),
         "best": loop.best.state(),
         "rows": loop.rows,
         "optimizer": optimizer_plain,
@@ -72,6 +73,7 @@ def restore(loop: Loop) -> bool:
     load_random(module, loop.task.generators, device, _part(found.tensors, "random/"), state["random"])
     loop.epoch, loop.position, loop.step = state["epoch"], state["position"], found.step
     loop.loss_sum, loop.loss_count = state["loss_sum"], state["loss_count"]
+    loop.terms.load(state.get("terms", {}))
     loop.rows = [(int(epoch), str(name), float(value)) for epoch, name, value in state["rows"]]
     if state["device"] != str(device) or state["threads"] != torch.get_num_threads():
         loop.monitor.say("the checkpoint was made on another device or with other threads: digits may differ")

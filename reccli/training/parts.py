@@ -1,0 +1,134 @@
+"""Several components of a kind in one run: `simcse+mlm`, `infonce+directau:0.5`, each with its weight and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reccli import registry
+from reccli.errors import ConfigError, one_of
+
+__all__ = ["Part", "checked_weight", "names_of", "parts_of", "split_sum", "together"]
+
+PLURALS = {"loss": "losses"}
+
+
+@dataclass
+class Part:
+    """One component's class, its weight, and what was set for it."""
+
+    component: str
+    cls: type[Any]
+    values: dict[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Name without a distribution."""
+        return self.component.rpartition(":")[2]
+
+
+def split_sum(kind: str, text: str) -> list[tuple[str, float]]:
+    """Return names (with their distributions) and weights of a text as `infonce+directau:0.5`.
+
+    Raises:
+        ConfigError: A name is empty or comes twice, or a weight is no number above 0.
+    """
+    found: list[tuple[str, float]] = []
+    seen: set[str] = set()
+    pieces = text.split("+")
+    for piece in pieces:
+        name, colon, number = piece.strip().rpartition(":")
+        weight = _number(number) if colon else None
+        if weight is None:
+            name, weight = piece.strip(), 1.0
+        elif len(pieces) == 1:
+            raise ConfigError(f"{kind} '{text}': a weight says something beside another {kind} alone")
+        plain = name.rpartition(":")[2]
+        if not plain or plain in seen:
+            what = f"names '{plain}' twice" if plain else "has an empty name"
+            example = "mlm+simcse" if kind == "objective" else "infonce+directau:0.5"
+            raise ConfigError(f"{kind} '{text}' {what}", hint=f"as in --{kind} {example}")
+        seen.add(plain)
+        found.append((name, checked_weight(f"{kind} {plain}: weight", weight)))
+    return found
+
+
+def names_of(kind: str, text: str) -> list[str]:
+    """Return the names in such a text, with their distributions where they are said."""
+    return [name for name, _ in split_sum(kind, text)]
+
+
+def parts_of(kind: str, text: str, values: Mapping[str, Any]) -> list[Part]:
+    """Load the components of a text and give each what was set for it.
+
+    A setting whose name begins with a component's name and a dot is that one's (`simcse.temperature`; `simcse.weight`
+    is the factor on its loss); any other is that of every component that has it.
+
+    Raises:
+        ConfigError: An unknown component, a setting that none of them has, or a weight that is no number above 0.
+    """
+    parts = [Part(name, registry.load(kind, name), weight=weight) for name, weight in split_sum(kind, text)]
+    by_name = {part.name.replace("-", "_"): part for part in parts}
+    for key, value in _flat(values, by_name).items():
+        head, dot, rest = key.partition(".")
+        if not dot:
+            _give_all(kind, parts, key, value)
+            continue
+        part = by_name.get(head.replace("-", "_"))
+        if part is None:
+            raise one_of(f"{kind} of this run", head, [part.name for part in parts])
+        if rest == "weight" and "weight" not in part.cls.Settings.model_fields:
+            part.weight = checked_weight(f"{kind}.{part.name}.weight", value)
+        else:
+            part.values[rest] = value
+    return parts
+
+
+def together(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return all settings of several components as `parts_of` takes them, each under its component's name."""
+    return {
+        f"{part.name}.{key}": value
+        for part in parts
+        for key, value in {**part.values, **({"weight": part.weight} if part.weight != 1.0 else {})}.items()
+    }
+
+
+def checked_weight(place: str, value: Any) -> float:
+    """Return a weight.
+
+    Raises:
+        ConfigError: It is no number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigError(f"{place}={value!r}: expected a number above 0")
+    return float(value)
+
+
+def _give_all(kind: str, parts: Sequence[Part], key: str, value: Any) -> None:
+    takers = [part for part in parts if key in part.cls.Settings.model_fields] if len(parts) > 1 else parts
+    if not takers:
+        known = sorted({name for part in parts for name in part.cls.Settings.model_fields})
+        plural = PLURALS.get(kind, f"{kind}s")
+        raise one_of(f"setting of {plural} {' and '.join(part.name for part in parts)}", key, known)
+    for part in takers:
+        part.values.setdefault(key, value)
+
+
+def _flat(values: Mapping[str, Any], by_name: Mapping[str, Part]) -> dict[str, Any]:
+    """Return `{"simcse": {"train": "all"}}`, as in a settings file, as `{"simcse.train": "all"}`; named ones first."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key.replace("-", "_") in by_name:
+            flat |= {f"{key}.{inner}": entry for inner, entry in value.items()}
+        else:
+            flat[key] = value
+    return dict(sorted(flat.items(), key=lambda pair: "." not in pair[0]))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
