@@ -73,11 +73,14 @@ class UserGroups:
         known_GN: True where a shared negative is any known positive of the user, rows' own positives among them. For a
             `table` loss GI: true where an item is a known positive of the user that no row of the batch has. None when
             it was not asked for. It stands for `known_BN` and `known_BI`, which are None then.
+        known_GI: The mask of the table where losses are added up of which one needs negatives and another the table;
+            each of them sees its own mask as `known_GN`.
     """
 
     user_GD: Tensor
     place_B: Tensor
     known_GN: Tensor | None = None
+    known_GI: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

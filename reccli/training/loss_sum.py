@@ -60,8 +60,9 @@ class LossSum(Loss):
 
         l_b = sum over losses m of  w_m * l_mb,    terms alike
 
-    It needs what any of them needs, and each sees what it would see alone. The value of each (rows and terms, without
-    its weight) is reported under its name.
+    It needs what any of them needs, and each sees what it would see alone, except that scores are taken once per user
+    (`uses_groups`) only where all of them can. The value of each (rows and terms, without its weight) is reported under
+    its name.
 
     Args:
         members: Names, losses and weights.

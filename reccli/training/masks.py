@@ -42,14 +42,19 @@ class Masks(nn.Module):
             found["known_BN"] = known_BN
         return found
 
-    def of_groups(self, batch: Batch, place_B: Tensor) -> Tensor | None:
-        """Return the mask per distinct user; a table's leaves out all positives that the batch itself holds."""
+    def of_groups(self, batch: Batch, place_B: Tensor) -> dict[str, Tensor | None]:
+        """Return masks per distinct user by their name in `UserGroups`.
+
+        A table's leaves out all positives that the batch itself holds. It is `known_GN` where nothing is drawn.
+        """
         one = one_row_each(batch, place_B)
         if not self.table:
-            return self._drawn(one)
+            return {"known_GN": self._drawn(one)}
         known_GI = self.known.table(one.user_B, one.item_B)
         known_GI[place_B, batch.item_B] = False
-        return known_GI
+        if not self.negatives:
+            return {"known_GN": known_GI}
+        return {"known_GN": self._drawn(one), "known_GI": known_GI}
 
     def _drawn(self, batch: Batch) -> Tensor | None:
         negatives = batch.negatives

@@ -183,8 +183,8 @@ class ScoringModel(nn.Module):
         if batch.negatives.hardest:
             batch, parts["negative_BND"] = self._hardest(batch, user_BD, parts.pop("negative_ND"))
         if groups is not None:
-            known_GN = None if self.masks is None else self.masks.of_groups(batch, groups.place_B)
-            parts["groups"] = replace(groups, known_GN=known_GN)
+            known: dict[str, Any] = {} if self.masks is None else self.masks.of_groups(batch, groups.place_B)
+            parts["groups"] = replace(groups, **known)
         elif self.masks is not None:
             parts |= self.masks.of_rows(batch)
         return LossInputs(
@@ -222,8 +222,6 @@ class ScoringModel(nn.Module):
     def _groups(self, batch: Batch) -> UserGroups | None:
         """Return the batch's distinct users where the rows share them and the loss makes use of it."""
         if not self.encoder.one_vector_per_user or self.loss is None or not self.loss.uses_groups:
-            return None
-        if self.needs >= {"table", "negatives"}:  # one mask of groups cannot serve both
             return None
         _, place_B = torch.unique(batch.user_B, return_inverse=True)
         return UserGroups(self._users(one_row_each(batch, place_B)), place_B)

@@ -70,7 +70,10 @@ def narrowed(inputs: LossInputs, needs: frozenset[str]) -> LossInputs:
     """Return what one loss of several may look at: no negatives where another one alone needs them."""
     if "negatives" in needs:
         return inputs
-    return replace(inputs, negative_ND=None, negative_BND=None, known_BN=None, log_q_N=None)
+    groups = inputs.groups
+    if groups is not None and groups.known_GI is not None:
+        groups = replace(groups, known_GN=groups.known_GI, known_GI=None)
+    return replace(inputs, negative_ND=None, negative_BND=None, known_BN=None, log_q_N=None, groups=groups)
 
 
 def side_tasks(

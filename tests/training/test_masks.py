@@ -46,8 +46,11 @@ def test_groups_have_one_row_a_user():
     batch = replace(batch_of(data, range(12)), negatives=Negatives(shared_N=torch.arange(30)))
     user_G, place_B = torch.unique(batch.user_B, return_inverse=True)
     assert one_row_each(batch, place_B).user_B.tolist() == user_G.tolist()
-    drawn_GN = masks(data).of_groups(batch, place_B)
-    table_GI = masks(data, table=True, negatives=False).of_groups(batch, place_B)
+    drawn_GN = masks(data).of_groups(batch, place_B)["known_GN"]
+    table_GI = masks(data, table=True, negatives=False).of_groups(batch, place_B)["known_GN"]
+    both = masks(data, table=True).of_groups(batch, place_B)
+    assert torch.equal(both["known_GN"], drawn_GN)
+    assert torch.equal(both["known_GI"], table_GI)
     for place, user in enumerate(user_G.tolist()):
         here = set(batch.item_B[batch.user_B == user].tolist())
         assert set(drawn_GN[place].nonzero().flatten().tolist()) == known(data, user)

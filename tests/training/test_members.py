@@ -14,6 +14,7 @@ def resolved(objective: str, **given):
 
 
 def test_names_of_a_combination() -> None:
+    assert full_names("simcse:0.5 + spectral") == ["simcse", "spectral"]
     assert full_names("simcse + reccli:spectral") == ["simcse", "reccli:spectral"]
     assert run_name("simcse+reccli:spectral") == "simcse-spectral"
     assert run_name("spectral") == "spectral"
@@ -63,3 +64,9 @@ def test_a_path_goes_to_those_who_read_a_model() -> None:
     assert simcse.objective.settings.path == "folder"
     with pytest.raises(ConfigError, match="reads no text model"):
         resolved("spectral", encoder_path="folder")
+
+
+def test_weights_may_stand_in_the_name() -> None:
+    _, (simcse, spectral) = resolved("simcse:0.25+spectral")
+    assert (simcse.weight, spectral.weight) == (0.25, 1.0)
+    assert run_name("simcse:0.25+spectral") == "simcse-spectral"

@@ -1,0 +1,63 @@
+"""Names, weights and settings of several components of a kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from reccli.errors import ConfigError
+from reccli.training.parts import names_of, parts_of, split_sum, together
+
+
+def test_names_and_weights():
+    assert split_sum("loss", "infonce + reccli-dcl:dcl:0.5+reccli:directau") == [
+        ("infonce", 1.0),
+        ("reccli-dcl:dcl", 0.5),
+        ("reccli:directau", 1.0),
+    ]
+    assert names_of("loss", "infonce+directau:2") == ["infonce", "directau"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("infonce++bpr", "has an empty name"),
+        ("infonce+reccli:infonce:2", "names 'infonce' twice"),
+        ("infonce+bpr:0", "loss bpr: weight=0.0: expected a number above 0"),
+        ("infonce+bpr:-1", "expected a number above 0"),
+        ("infonce+bpr:nan", "expected a number above 0"),
+        ("infonce:0.5", "beside another loss alone"),
+    ],
+)
+def test_what_is_no_sum_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        split_sum("loss", text)
+
+
+def test_settings_go_where_they_belong():
+    values = {"temperature": 0.3, "directau.gamma": 2.0, "directau": {"weight": 0.7}, "infonce.temperature": 0.1}
+    infonce, bce, directau = parts_of("loss", "infonce+bce:3+directau:0.5", values)
+    assert (infonce.values, infonce.weight) == ({"temperature": 0.1}, 1.0)
+    assert (bce.values, bce.weight) == ({"temperature": 0.3}, 3.0)
+    assert (directau.values, directau.weight) == ({"gamma": 2.0}, 0.7)
+    again = parts_of("loss", "infonce+bce+directau", together([infonce, bce, directau]))
+    assert [(part.values, part.weight) for part in again] == [
+        (part.values, part.weight) for part in (infonce, bce, directau)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gama": 1}, "no setting of losses infonce and directau called 'gama'; did you mean 'gamma'"),
+        ({"dirctau.gamma": 1}, "no loss of this run called 'dirctau'; did you mean 'directau'"),
+        ({"directau.weight": True}, "loss.directau.weight=True"),
+    ],
+)
+def test_settings_that_nobody_has_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        parts_of("loss", "infonce+directau", values)
+
+
+def test_a_dash_may_be_an_underscore():
+    (_, part) = parts_of("loss", "infonce+nt-xent", {"nt_xent.temperature": 0.5})
+    assert part.values == {"temperature": 0.5}
