@@ -1,0 +1,76 @@
+"""Item vectors by id, with what the words of an item's text add.
+
+N items asked for, I items, W word vector, D embedding.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from reccli.api.component import Context
+from reccli.api.data import TrainingData
+from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.text_words import Words
+
+__all__ = ["WordedTable"]
+
+
+class WordedTable(nn.Module):
+    """A trained vector for each item, plus a trained projection of the words of its text.
+
+    ::
+
+        item_i = v_i + P w_i
+
+    with `v` a table (`item_ID`), `w` latent semantic vectors of words and pairs of words (`reccli.nn.text_words`,
+    `word_IW`, not trained) and `P` trained. Items with few interactions borrow from those with similar words, and
+    training starts with what words alone tell.
+
+    Args:
+        data: Training data.
+        context: Seeds.
+        size: D.
+        start: `spectrum` or `random`: what the table starts from.
+        std: Typical entry of table and projected words at the start.
+        words: Whether words count; the data must have texts then.
+        name: Of the encoder, for its draws.
+
+    Shapes:
+        codes N -> ND.
+    """
+
+    word_IW: Tensor
+
+    def __init__(
+        self, data: TrainingData, context: Context, size: int, *, start: str, std: float, words: bool, name: str
+    ) -> None:
+        super().__init__()
+        generator = context.generator(f"{name} table")
+        if start == "random" or context.restoring:
+            self.item_ID = random_table(data.n_items, size, std=std, generator=generator)
+        else:
+            _, item_IR = spectral_start(data, context, size)
+            self.item_ID = table_from(item_IR, size, std=std, generator=generator)
+        word_IW = torch.zeros(data.n_items, 0)
+        if words and not context.restoring:
+            found, warm_I = Words(), data.item_count_I() > 0
+            texts = list(data.item_text_I or ())
+            found.fit(texts, warm_I, context.numpy_generator(f"{name} words"))
+            word_IW = torch.from_numpy(found.vectors(texts))
+        self.register_buffer("word_IW", word_IW)
+        start_WD = torch.randn(word_IW.shape[1], size, generator=generator) * std
+        self.projection_WD = nn.Parameter(start_WD) if words else None
+
+    def forward(self, item_N: Tensor) -> Tensor:
+        """Return vectors by code, ND."""
+        vector_ND = look_up(self.item_ID, item_N)
+        if self.projection_WD is None:
+            return vector_ND
+        return vector_ND + look_up(self.word_IW, item_N) @ self.projection_WD
+
+    def all_items(self) -> Tensor:
+        """Return the whole catalogue, ID."""
+        if self.projection_WD is None:
+            return self.item_ID
+        return self.item_ID + self.word_IW @ self.projection_WD
