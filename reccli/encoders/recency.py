@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
-from reccli.errors import ConfigError
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.tables import look_up
 from reccli.nn.worded_table import WordedTable
@@ -36,8 +35,9 @@ class Recency(Encoder):
         user   = W (m + g * (n_last - m)) + b                g = sigmoid(G [m, n_last] + h)
 
     with `v` a trained table, `P w` what the words of the item's text add (`reccli.nn.worded_table`), `a_j` the entry's
-    age in interactions, `r` a trained exponent (`age_exponent`), `W` and `b` trained (`map`), and `g` a gate that lets
-    the newest entry count for more, number by number. Users without a history get a trained vector in place of m.
+    age in interactions, `r` a trained exponent (`age_exponent`), `W` and `b` trained (`map`, the identity at the
+    start), and `g` a gate that lets the newest entry count for more, number by number. Users without a history get a
+    trained vector in place of m.
 
     Args:
         settings.dim: Length of the vectors, 64 to 256.
@@ -118,26 +118,20 @@ class Recency(Encoder):
         given = self.settings
         self.n_items = data.n_items
         self.targets_per_user = given.rows
-        words = given.words != "no" and data.item_text_I is not None
-        if given.words == "yes" and not words:
-            raise ConfigError(
-                "encoder.words=yes, and the items have no texts", hint="reccli prepare RATINGS --items FILE"
-            )
         self.table = WordedTable(
-            data, context, given.dim, start=given.start, std=given.std, words=words, name="recency"
+            data, context, given.dim, start=given.start, std=given.std, words=given.words, name="recency"
         )
         self.bags = HistoryBags(data, context, causal=True, share=given.hidden, window=given.window)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.derived_seed("recency map"))
             self.map = nn.Linear(given.dim, given.dim)
             self.gate = nn.Linear(2 * given.dim, given.dim) if given.gate else None
+        nn.init.eye_(self.map.weight)
         nn.init.zeros_(self.map.bias)
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)
             nn.init.constant_(self.gate.bias, -3.0)
         self.nobody_D = nn.Parameter(torch.full((given.dim,), given.dim**-0.5))
-        if words and not context.restoring:
-            context.say("recency: the words of texts are part of item vectors (--set encoder.words=no leaves them out)")
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw what is left out in this epoch: a function of seed and epoch alone."""

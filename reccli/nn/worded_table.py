@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reccli.api.component import Context
 from reccli.api.data import TrainingData
+from reccli.errors import ConfigError
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 from reccli.nn.text_words import Words
 
@@ -33,19 +34,27 @@ class WordedTable(nn.Module):
         size: D.
         start: `spectrum` or `random`: what the table starts from.
         std: Typical entry of table and projected words at the start.
-        words: Whether words count; the data must have texts then.
+        words: Whether words count: `yes`, `no`, or `auto` where there are texts.
         name: Of the encoder, for its draws.
 
     Shapes:
         codes N -> ND.
+
+    Raises:
+        ConfigError: `words` is `yes`, and the items have no texts.
     """
 
     word_IW: Tensor
 
     def __init__(
-        self, data: TrainingData, context: Context, size: int, *, start: str, std: float, words: bool, name: str
+        self, data: TrainingData, context: Context, size: int, *, start: str, std: float, words: str, name: str
     ) -> None:
         super().__init__()
+        worded = words != "no" and data.item_text_I is not None
+        if words == "yes" and not worded:
+            raise ConfigError(
+                "encoder.words=yes, and the items have no texts", hint="reccli prepare RATINGS --items FILE"
+            )
         generator = context.generator(f"{name} table")
         if start == "random" or context.restoring:
             self.item_ID = random_table(data.n_items, size, std=std, generator=generator)
@@ -53,14 +62,15 @@ class WordedTable(nn.Module):
             _, item_IR = spectral_start(data, context, size)
             self.item_ID = table_from(item_IR, size, std=std, generator=generator)
         word_IW = torch.zeros(data.n_items, 0)
-        if words and not context.restoring:
+        if worded and not context.restoring:
+            context.say(f"{name}: words of texts are part of item vectors (--set encoder.words=no leaves them out)")
             found, warm_I = Words(), data.item_count_I() > 0
             texts = list(data.item_text_I or ())
             found.fit(texts, warm_I, context.numpy_generator(f"{name} words"))
             word_IW = torch.from_numpy(found.vectors(texts))
         self.register_buffer("word_IW", word_IW)
         start_WD = torch.randn(word_IW.shape[1], size, generator=generator) * std
-        self.projection_WD = nn.Parameter(start_WD) if words else None
+        self.projection_WD = nn.Parameter(start_WD) if worded else None
 
     def forward(self, item_N: Tensor) -> Tensor:
         """Return vectors by code, ND."""

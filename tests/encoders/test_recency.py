@@ -98,11 +98,6 @@ def test_the_future_does_not_leak(gate: bool) -> None:
     )
 
 
-def test_words_need_texts() -> None:
-    with pytest.raises(ConfigError, match=r"encoder\.words=yes, and the items have no texts"):
-        build(histories(), words="yes")
-
-
 def test_without_an_order_it_is_refused() -> None:
     with pytest.raises(ConfigError, match="encoder 'recency' needs time, which the data has not"):
         resolve(FinetuneSettings(encoder="recency"), "ranking", frozenset({"history"}))
