@@ -43,6 +43,9 @@ class Encoder(Component, nn.Module):
     """True: `encode_user_texts` gives vectors to users who describe themselves in words. An instance may set it."""
     joint: ClassVar[bool] = False
     """True: `scores` reads user and item together, for ratings and clicks; it adds to the product of the vectors."""
+    own_biases: bool = False
+    """True: for ratings and labels the product of its vectors is all that the mean of the values lacks, so that no
+    biases of users and items are learned beside it. An instance may set it."""
     one_vector_per_user: bool = False
     """True: the rows of a user in a training batch have one user vector, so that losses need its scores only once. An
     instance may set it."""

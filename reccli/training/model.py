@@ -69,8 +69,9 @@ class ScoringModel(nn.Module):
         own: frozenset[str] = frozenset() if loss is None else loss.needs_for(data.task)
         self.needs = own.union(*(side.needs for side in sides))
         predicts = data.task in ("rating", "ctr")
+        scaled, biased = similarity.name != "dot", not encoder.own_biases
         self.values = (
-            Values(data, folding=encoder.serves_new_users, scaled=similarity.name != "dot") if predicts else None
+            Values(data, folding=encoder.serves_new_users, scaled=scaled, biased=biased) if predicts else None
         )
         losses = [criterion for criterion in (loss, *(side.loss for side in sides)) if criterion is not None]
         table = "table" in self.needs and any(criterion.masks_table for criterion in losses)

@@ -32,6 +32,7 @@ class Values(nn.Module):
         data: Training data with ratings or 0/1 labels.
         folding: Whether biases of users come from histories.
         scaled: Whether `c` is trained (for similarities with bounds); else it is 1.
+        biased: Whether there are biases; without, the similarity says all that the mean does not.
     """
 
     mean: Tensor
@@ -39,10 +40,10 @@ class Values(nn.Module):
     item_E: Tensor
     value_E: Tensor
 
-    def __init__(self, data: TrainingData, *, folding: bool, scaled: bool) -> None:
+    def __init__(self, data: TrainingData, *, folding: bool, scaled: bool, biased: bool = True) -> None:
         super().__init__()
         train = data.train
-        self.labels, self.folding = data.task == "ctr", folding
+        self.labels, self.folding, self.biased = data.task == "ctr", folding and biased, biased
         mean = float(np.average(train.value_E, weights=train.weight_E)) if len(train) else 0.0
         if self.labels:
             share = min(max(mean, 1e-4), 1 - 1e-4)
@@ -50,9 +51,9 @@ class Values(nn.Module):
         else:
             self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         left_E = self._left(torch.from_numpy(train.value_E), torch.tensor(0.0)).numpy()
-        item_I = _shrunken(train.item_E, left_E, train.n_items)
-        self.item_bias_I = nn.Parameter(torch.from_numpy(item_I))
-        if not folding:
+        item_I = _shrunken(train.item_E, left_E if biased else 0.0 * left_E, train.n_items)
+        self.item_bias_I = nn.Parameter(torch.from_numpy(item_I), requires_grad=biased)
+        if not folding and biased:
             left_E = left_E - item_I[train.item_E]
             self.user_bias_U = nn.Parameter(torch.from_numpy(_shrunken(train.user_E, left_E, train.n_users)))
         self.log_scale = nn.Parameter(torch.zeros(()), requires_grad=scaled)
@@ -62,11 +63,15 @@ class Values(nn.Module):
 
     def prediction_B(self, similarity_B: Tensor, batch: Batch) -> Tensor:
         """Return predictions of a batch's rows; a row's own value does not reach its user's bias."""
+        if not self.biased:
+            return self.mean + self.log_scale.exp() * similarity_B.float()
         user_B = self._rest_bias_B(batch) if self.folding else self.user_bias_U[batch.user_B]
         return self.mean + user_B + self.item_bias_I[batch.item_B] + self.log_scale.exp() * similarity_B.float()
 
     def user_bias_of(self, histories: Histories) -> Tensor:
         """Return the biases of users given by history (`folding`), or of the training users, on the CPU."""
+        if not self.biased:
+            return torch.zeros(histories.n_users)
         if not self.folding:
             return self.user_bias_U.detach().cpu()
         value_E, bias_I = torch.from_numpy(histories.value_E), self.item_bias_I.detach().cpu()
