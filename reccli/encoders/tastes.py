@@ -15,19 +15,15 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Context, Encoder, Histories, TrainingData
 from reccli.errors import ConfigError
-from reccli.nn.rating_tastes import RatingTastes
-from reccli.nn.text_features import TextFeatures
 from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
+from reccli.nn.text_tastes import TextTastes
 from reccli.nn.text_usage import TextReading, usage_of
 
 __all__ = ["Tastes"]
-
-USER = 2 / 9  # prior variances, as parts of that of ratings without their first biases
-TASTE = 1 / 3
 
 
 class Tastes(Encoder):
@@ -106,12 +102,9 @@ class Tastes(Encoder):
         self.n_items = data.n_items
         self._read_texts(data, context)
         self._keep_histories(data.train)
-        self.features, self.tastes = TextFeatures(), RatingTastes(data.train)
+        self.tastes = TextTastes(data.train)
         if not context.restoring:
-            warm_I = torch.from_numpy(data.item_count_I() > 0)
-            base_IT = self.table.base_ID
-            self.features.fit(base_IT, self.texts, warm_I, self.settings.dim, context.numpy_generator("tastes texts"))
-            error = self.tastes.fit(self._features(base_IT, self.texts), context.numpy_generator("tastes users"))
+            error = self.tastes.fit(self.table.base_ID, self.texts, dim=self.settings.dim, context=context)
             context.say(f"tastes: {self.label}; rmse {error:.4f} on training rows, each without its own rating")
         size, chosen = self.table.size, self.settings.chosen
         generator = context.generator("tastes chosen")
@@ -151,8 +144,7 @@ class Tastes(Encoder):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, ND on the CPU."""
         base_NT = self.table.encode(self.usage.items(texts))
-        told_NF = self.tastes.of_features(self._features(base_NT, texts))
-        return torch.cat([told_NF, base_NT @ self.item_TK], dim=1).float().cpu()
+        return torch.cat([self.tastes.of_texts(base_NT, texts), base_NT @ self.item_TK], dim=1).float().cpu()
 
     def warm_items(self) -> Tensor:
         """Return all items: texts stand for those nobody rated."""
@@ -176,13 +168,6 @@ class Tastes(Encoder):
         self.register_buffer("own_E", torch.from_numpy(pair_weights(train, weight_E)), persistent=False)
         sum_UT = pool_histories(train, weight_E, self.table.base_ID)
         self.register_buffer("sum_UT", sum_UT, persistent=False)
-
-    def _features(self, base_NT: Tensor, texts: Sequence[str]) -> Tensor:
-        """Return a constant, which carries the user's bias, and the features of texts, NF."""
-        if not self.tastes.fitted and not len(self.features.basis_MF):
-            return base_NT.new_zeros(len(base_NT), 0)
-        told_NF = TASTE**0.5 * self.features(base_NT, texts)
-        return torch.cat([torch.full_like(told_NF[:, :1], USER**0.5), told_NF], dim=1)
 
 
 def _mean(sum_BT: Tensor, weight_B1: Tensor) -> Tensor:
