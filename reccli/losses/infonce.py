@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
 from reccli.errors import ConfigError
@@ -81,7 +82,8 @@ class InfoNCE(Loss):
         negative_BN = self.masked(negative_BN, inputs.known_BN)
         positive_B = inputs.positive_score_B() / self.settings.temperature
         logit_BP = torch.cat([positive_B.unsqueeze(1), negative_BN], dim=1)
-        return LossOutput(logit_BP.logsumexp(1) - positive_B)
+        first_B = torch.zeros(len(logit_BP), dtype=torch.int64, device=logit_BP.device)
+        return LossOutput(functional.cross_entropy(logit_BP, first_B, reduction="none"))  # fused: faster than logsumexp
 
     def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, negative_ND: Tensor) -> Tensor:
         score_GN = inputs.similarity.matrix(groups.user_GD, negative_ND) / self.settings.temperature
