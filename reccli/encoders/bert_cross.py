@@ -21,6 +21,7 @@ from reccli.nn.pair_tokens import PairTokens
 from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_source import TextSource
+from reccli.nn.text_tastes import TextTastes
 from reccli.nn.text_tower import check_mode
 from reccli.nn.text_training import TextTraining, trunk_groups
 from reccli.nn.text_usage import usage_of
@@ -33,13 +34,14 @@ LIKED = 0.5
 
 
 class BertCross(Encoder):
-    """Read what a user says and knows together with an item's text, and predict what the biases leave.
+    """Read what a user says and knows together with an item's text, and predict what a simpler model leaves.
 
     ::
 
-        prediction_ui = m + b_u + b_i + a evidence_ui + v . state(user_u [SEP] text_i)
+        prediction_ui = simple_ui + a evidence_ui + v . state(user_u [SEP] text_i)
 
-    with `m` and `b` the biases that the training model learns, `state` the pooled vector of the text model over both
+    with `simple` for ratings the product of the vectors, tastes over texts (`reccli.nn.text_tastes`), and for clicks
+    the biases `m + b_u + b_i` that the training model learns; `state` the pooled vector of the text model over both
     texts, `v` the task's head (from 0), and `evidence` what the user's ratings of items with similar texts leave
     (`reccli.nn.evidence`), with `a` from a least-squares fit on training rows. A user's text is the user's own, if
     there is one, and the entries of the history that are most like the item, each marked `liked`, `knows` or
@@ -49,17 +51,18 @@ class BertCross(Encoder):
         settings.train: What is trained besides the head; `auto` is the last 2 layers.
         settings.rows: Training rows of an epoch.
         settings.shown: S, 2 to 8; the time of a step grows with it.
+        settings.tastes: F, 128 to 512; 0 for biases in their place.
 
     Shapes:
-        scores(users, items) R; the vectors of users(batch) B1 and items(codes) N1 are zeros.
+        scores(users, items) R; users(batch) BD and items(codes) ND, D = F + 2, or without tastes one zero.
 
     Raises:
         ConfigError: The task is ranking.
         MissingExtraError, OfflineError, DamagedArtifactError: As for the encoder `bert`.
 
     Notes:
-        There is no vector of an item without a user, so that stored vectors hold the biases alone, and ranking by them
-        ranks by these. On the CPU an epoch is a random part of the rows: reading pairs costs some milliseconds each.
+        What is read together is in no vector, so that stored vectors hold the simpler model alone, and ranking by them
+        ranks by this. On the CPU an epoch is a random part of the rows: reading pairs costs some milliseconds each.
 
     Paper:
         Nogueira, Cho: Passage Re-ranking with BERT, 2019, https://arxiv.org/abs/1901.04085 (two texts read as one).
@@ -98,6 +101,9 @@ class BertCross(Encoder):
         """Pairs read at a time."""
         rows: int | None = Field(default=None, ge=0)
         """Training rows of an epoch, drawn at random; 0 for all. Without it 8,192 on the CPU, all on CUDA."""
+
+        tastes: int = Field(default=256, ge=0)
+        """For ratings: features of texts that a user's tastes are over, 128 to 512; 0 for biases in their place."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})
     joint: ClassVar[bool] = True
@@ -147,6 +153,7 @@ class BertCross(Encoder):
             entry_length=given.entry_length,
             max_length=tower.max_length,
         )
+        self._learn_tastes(data, texts, context)
         self.trunk = tower.trained_as_state()
         self.register_buffer("digest_32", torch.frombuffer(bytearray.fromhex(tower.digest), dtype=torch.uint8))
         self.register_load_state_dict_pre_hook(_before_load)  # type: ignore[no-untyped-call]
@@ -183,16 +190,19 @@ class BertCross(Encoder):
         return self._chosen_E
 
     def users(self, batch: Batch) -> Tensor:
-        """Return zeros, B1: there is no vector of a user alone."""
-        return self.head_D.new_zeros(len(batch), 1)
+        """Return tastes, BD, without the row's own rating, or one zero."""
+        return self.head_D.new_zeros(len(batch), 1) if self.tastes is None else self.tastes.of_rows(batch)
 
     def items(self, item_N: Tensor) -> Tensor:
-        """Return zeros, N1: there is no vector of an item alone."""
-        return self.head_D.new_zeros(len(item_N), 1)
+        """Return what tastes are over, ND, or one zero."""
+        return self.head_D.new_zeros(len(item_N), 1) if self.tastes is None else self.tastes.of_items(item_N)
 
     def scores(self, user_R: Tensor, item_R: Tensor, histories: Histories | None = None) -> Tensor:
-        """Return what both together say beyond the biases, R."""
+        """Return what both together say beyond the simpler model, R."""
         seen = self.evidence(user_R, item_R, histories)
+        if not torch.is_grad_enabled() and not bool(self.head_D.any()):
+            told_R: Tensor = self.weight * seen.evidence_R  # before the first step what is read is multiplied by 0
+            return told_R
         known = self.evidence.train_histories if histories is None else histories
         named_R = user_R.cpu().numpy()
         if known.n_users != self.pairs.n_users:  # users who came after training have no texts of their own
@@ -212,8 +222,8 @@ class BertCross(Encoder):
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
-        """Return zeros, U1."""
-        return torch.zeros(histories.n_users, 1)
+        """Return tastes, UD on the CPU, or one zero."""
+        return torch.zeros(histories.n_users, 1) if self.tastes is None else self.tastes.of_histories(histories).cpu()
 
     def warm_items(self) -> Tensor:
         """Return all items: texts stand for those nobody met."""
@@ -243,6 +253,13 @@ class BertCross(Encoder):
             return None if context.device.startswith("cuda") else ROWS_ON_CPU
         return self.settings.rows or None
 
+    def _learn_tastes(self, data: TrainingData, texts: list[str], context: Context) -> None:
+        """Solve the simpler model of ratings, beside whose vectors no biases are learned."""
+        self.own_biases = data.task == "rating" and self.settings.tastes > 0
+        self.tastes = TextTastes(data.train) if self.own_biases else None
+        if self.tastes is not None and not context.restoring:
+            self.tastes.fit(self.evidence.unit_IT, texts, dim=self.settings.tastes, context=context)
+
     def _unit(self, data: TrainingData, texts: list[str]) -> Tensor:
         """Return centred text vectors of the model as its folder has it, of unit length."""
         vector_ID = torch.from_numpy(self.source.vectors(texts))
@@ -262,8 +279,12 @@ class BertCross(Encoder):
         drawn = self._context.numpy_generator("bert-cross fit").permutation(len(train))[:SAMPLED]
         user_R, item_R = torch.from_numpy(train.user_E[drawn]), torch.from_numpy(train.item_E[drawn])
         seen = self.evidence(user_R, item_R)
-        left_R = torch.from_numpy(train.value_E[drawn]) - self.evidence.mean - self.evidence.bias_I[item_R]
-        left_R = left_R - seen.bias_R
+        left_R = torch.from_numpy(train.value_E[drawn]) - self.evidence.mean
+        if self.tastes is None:
+            left_R = left_R - self.evidence.bias_I[item_R] - seen.bias_R
+        else:
+            batch = Batch(torch.from_numpy(drawn), user_R, item_R, left_R, torch.ones_like(left_R))
+            left_R = left_R - (self.tastes.of_rows(batch) * self.tastes.of_items(item_R)).sum(1)
         return float((seen.evidence_R @ left_R) / (seen.evidence_R @ seen.evidence_R).clamp_min(1e-9))
 
 

@@ -23,6 +23,7 @@ from reccli.stages.common import Control
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
 from reccli.testing import EncoderConformance, checkerboard
+from reccli.testing.inputs import batch_of
 from reccli.testing.worlds import World
 from reccli.training.finetuning import FinetuneTask
 from reccli.training.loop import train
@@ -67,7 +68,7 @@ def setup(folder: Path, world: World, **given: Any) -> BertCross:
 
 def test_it_starts_from_the_least_squares_fit_of_the_evidence(folder: Path) -> None:
     world = checkerboard(users=12, items=10, task="rating")
-    encoder, data = setup(folder, world), world.data.train
+    encoder, data = setup(folder, world, tastes=0), world.data.train
     user, item = torch.from_numpy(data.user_E), torch.from_numpy(data.item_E)
     seen = encoder.evidence(user, item)
     x = seen.evidence_R.double().numpy()
@@ -82,7 +83,7 @@ def test_it_starts_from_the_least_squares_fit_of_the_evidence(folder: Path) -> N
 def test_it_predicts_what_biases_cannot(folder: Path, task: str, loss: type[Any]) -> None:
     world = checkerboard(users=24, items=16, task=task)
     data, context = world.data, Context(seed=3)
-    model = ScoringModel(setup(folder, world, train="last-1"), loss(), Similarity("dot"), data)
+    model = ScoringModel(setup(folder, world, train="last-1", tastes=0), loss(), Similarity("dot"), data)
     task_ = FinetuneTask(model, None, data, None, context, batch_size=32)
     train(task_, Plan(epochs=6, batch_size=32, learning_rate=0.01, seed=1), Control())
     users, items = model.user_vectors(data.train), model.item_vectors()
@@ -93,6 +94,32 @@ def test_it_predicts_what_biases_cannot(folder: Path, task: str, loss: type[Any]
         assert ((score - world.held_value_H) ** 2).mean() < 0.5 * wrong
     else:
         assert (score - biases).mean() > 0.3  # what is held out is liked
+
+
+def test_for_ratings_its_vectors_are_tastes_and_the_evidence_is_what_they_leave(folder: Path) -> None:
+    world = checkerboard(users=24, items=16, task="rating")
+    data, wrong = world.data, []
+    for tastes in (0, 16):
+        encoder = setup(folder, world, tastes=tastes).eval()
+        model = ScoringModel(encoder, MSE(), Similarity("dot"), data)
+        score = model.user_vectors(data.train)[world.held_user_H] * model.item_vectors()[world.held_item_H]
+        wrong.append(((score.sum(1) - world.held_value_H) ** 2).mean())
+    assert wrong[1] < 0.7 * wrong[0]
+    batch = batch_of(data, np.arange(len(data.train)))
+    with torch.no_grad():
+        x = encoder.evidence(batch.user_B, batch.item_B).evidence_R.double().numpy()
+        told = (encoder.users(batch) * encoder.items(batch.item_B)).sum(1).numpy()
+    y = data.train.value_E - data.train.value_E.mean() - told
+    assert float(encoder.weight.detach()) == pytest.approx(float(x @ y / (x @ x)), rel=1e-3, abs=1e-5)
+
+
+def test_before_the_first_step_nothing_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = checkerboard(users=12, items=10, task="rating")
+    encoder, codes = setup(folder, world).eval(), torch.arange(5)
+    read = encoder.scores(codes, codes)
+    monkeypatch.setattr(type(encoder.pairs), "tokens", None)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.scores(codes, codes), read)
 
 
 def test_marks_and_entries_are_those_most_like_the_item(folder: Path) -> None:
