@@ -106,7 +106,7 @@ class Recency(Encoder):
     defaults: ClassVar[dict[str, Any]] = {
         "similarity": "cosine",
         "epochs": 80,
-        "batch_size": 4096,
+        "batch_size": 3072,
         "learning_rate": 0.003,
         "patience": 6,
         "loss.temperature": 0.1,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reccli.api.component import Context
 from reccli.api.data import TrainingData
@@ -25,8 +26,9 @@ class WordedTable(nn.Module):
         item_i = v_i + P w_i
 
     with `v` a table (`item_ID`), `w` latent semantic vectors of words and pairs of words (`reccli.nn.text_words`,
-    `word_IW`, not trained) and `P` trained. Items with few interactions borrow from those with similar words, and
-    training starts with what words alone tell.
+    `word_IW`, not trained), each column divided by the square root of its deviation, so that rarer words count for
+    more, and each row brought to length 1 again, and `P` trained. Items with few interactions borrow from those with
+    similar words, and training starts with what words alone tell.
 
     Args:
         data: Training data.
@@ -67,7 +69,7 @@ class WordedTable(nn.Module):
             found, warm_I = Words(), data.item_count_I() > 0
             texts = list(data.item_text_I or ())
             found.fit(texts, warm_I, context.numpy_generator(f"{name} words"))
-            word_IW = torch.from_numpy(found.vectors(texts))
+            word_IW = _flattened(torch.from_numpy(found.vectors(texts)))
         self.register_buffer("word_IW", word_IW)
         start_WD = torch.randn(word_IW.shape[1], size, generator=generator) * std
         self.projection_WD = nn.Parameter(start_WD) if worded else None
@@ -84,3 +86,9 @@ class WordedTable(nn.Module):
         if self.projection_WD is None:
             return self.item_ID
         return self.item_ID + self.word_IW @ self.projection_WD
+
+
+def _flattened(word_IW: Tensor) -> Tensor:
+    deviation_W = word_IW.square().mean(0).sqrt()
+    safe_W = deviation_W.clamp_min(1e-3 * float(deviation_W.max()) if len(deviation_W) else 1.0)
+    return functional.normalize(word_IW / safe_W.sqrt(), dim=1)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from reccli.cli import allocation
 from reccli.cli.allocation import SETTINGS, VARIABLE, keep_memory
 
 
@@ -26,3 +27,34 @@ def test_polars_is_not_imported_before() -> None:
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["False", SETTINGS]
+
+
+class Library:
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def mallopt(self, what: int, value: int) -> int:
+        self.calls.append((what, value))
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, [(-3, 1 << 28), (-1, 1 << 30)]), ({"MALLOC_TRIM_THRESHOLD_": "1"}, [])]
+)
+def test_large_blocks_are_kept_unless_the_user_says_otherwise(
+    given: dict[str, str], expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library()
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda name: library)
+    monkeypatch.setattr(allocation.sys, "platform", "linux")
+    for name in allocation.TENSOR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    keep_memory()
+    assert library.calls == expected
+
+
+def test_a_library_without_the_call_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda name: object())
+    keep_memory()
