@@ -25,6 +25,7 @@ SHRINK_ITEMS, SHRINK_USERS = 4.0, 8.0
 TURNS = 10
 ROUNDS = 7
 MOST_USERS = 4000
+MOST_KEPT = 1 << 27  # numbers: half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class RatingTastes(nn.Module):
     def __init__(self, train: Histories) -> None:
         super().__init__()
         self.train_histories = train
+        self.kept: tuple[Tensor, int, Tensor] | None = None
         self.register_buffer("factor_FF", torch.zeros(0, 0))
         self.register_buffer("item_IF", torch.zeros(train.n_items, 0))
         self.register_buffer("mean_F", torch.zeros(0))
@@ -169,14 +171,28 @@ class RatingTastes(nn.Module):
 
     @torch.no_grad()
     def of_rows(self, batch: Batch) -> Tensor:
-        """Return users of a training batch without the row's own rating, B(F+1)."""
-        train, size = self.train_histories, self.item_IF.shape[1]
-        found_BF = self.mean_F.new_ones(len(batch), size + 1)
+        """Return users of a training batch without the row's own rating, B(F+1).
+
+        Nothing of it changes in training: where rows are not too many, all are kept from the first time.
+        """
+        train = self.train_histories
         if not self.fitted:
-            return found_BF
-        user_G, group_B = torch.unique(batch.user_B, return_inverse=True)
+            return self.mean_F.new_ones(len(batch), 1)
+        if len(train) * (self.item_IF.shape[1] + 1) > MOST_KEPT:
+            return self._of_rows(batch.row_B, batch.user_B)
+        known = self.kept
+        if known is None or known[0] is not self.item_IF or known[1] != self.item_IF._version:  # fitted, or loaded into
+            user_E = torch.from_numpy(train.user_E).to(self.item_IF.device)
+            row_E = torch.arange(len(train), device=user_E.device)
+            self.kept = known = self.item_IF, self.item_IF._version, self._of_rows(row_E, user_E)
+        return known[2][batch.row_B]
+
+    def _of_rows(self, row_B: Tensor, user_B: Tensor) -> Tensor:
+        train, size = self.train_histories, self.item_IF.shape[1]
+        found_BF = self.mean_F.new_ones(len(row_B), size + 1)
+        user_G, group_B = torch.unique(user_B, return_inverse=True)
         user_V = user_G.cpu().numpy()
-        place_B = batch.row_B - torch.from_numpy(train.offset_U1).to(group_B.device)[batch.user_B]
+        place_B = row_B - torch.from_numpy(train.offset_U1).to(group_B.device)[user_B]
         order_B = torch.argsort(group_B, stable=True)
         parts = torch.split(order_B, torch.bincount(group_B, minlength=len(user_V)).tolist())
         for mine, (row_nF, found) in zip(parts, self._posteriors(train, user_V), strict=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from reccli.api import Batch, Histories
+from reccli.nn import rating_tastes
 from reccli.nn.rating_tastes import NOISE, RatingTastes
 
 torch.set_num_threads(1)
@@ -51,7 +53,9 @@ def test_users_are_the_posterior_means_of_their_histories() -> None:
         np.testing.assert_allclose((item_IF @ user_UF[user]).numpy(), slow_I, atol=1e-4)
 
 
-def test_rows_know_their_other_ratings_alone() -> None:
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+def test_rows_know_their_other_ratings_alone(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rating_tastes, "MOST_KEPT", kept)
     feature_IF, train = world()
     tastes = fitted(feature_IF, train)
     row_B = torch.tensor([9, 2, 200, 3])
