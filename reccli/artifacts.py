@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories, TrainingData
+from reccli.api.vectors import MixedVectors
 from reccli.errors import DamagedArtifactError
 from reccli.workspace import Version
 
 if TYPE_CHECKING:
     import polars as pl
+    from scipy.sparse import csr_matrix
 
 __all__ = ["Prepared", "read_vectors", "vectors_frame"]
 
@@ -136,28 +138,76 @@ class Prepared:
         return frame
 
 
-def vectors_frame(code: str, vector_RD: npt.NDArray[np.float32]) -> pl.DataFrame:
-    """Build a vectors artifact: column `code` (u32, 0 to R - 1) and `vector` (Array of f32)."""
+def vectors_frame(code: str, vectors: npt.NDArray[np.float32] | MixedVectors) -> pl.DataFrame:
+    """Build a vectors artifact.
+
+    Its columns are `code` (u32, 0 to R - 1), `vector` (an array of f32, left out where there are no dense numbers), and
+    `index` and `weight` (lists of u32 and f32) where there is a sparse part.
+    """
     import polars as pl
 
-    rows, width = vector_RD.shape
-    return pl.DataFrame(
-        {
-            code: np.arange(rows, dtype=np.uint32),
-            "vector": pl.Series(np.ascontiguousarray(vector_RD, np.float32), dtype=pl.Array(pl.Float32, width)),
-        }
+    dense_RD = vectors.dense_ND if isinstance(vectors, MixedVectors) else vectors
+    rows, width = dense_RD.shape
+    frame = pl.DataFrame({code: np.arange(rows, dtype=np.uint32)})
+    if width or not isinstance(vectors, MixedVectors):
+        dtype = pl.Array(pl.Float32, width)
+        frame = frame.with_columns(vector=pl.Series(np.ascontiguousarray(dense_RD, np.float32), dtype=dtype))
+    if not isinstance(vectors, MixedVectors):
+        return frame
+    matrix = vectors.sparse_NS.tocsr()
+    matrix.sort_indices()
+    return frame.with_columns(
+        index=_lists(matrix.indices.astype(np.uint32), matrix.indptr),
+        weight=_lists(matrix.data.astype(np.float32), matrix.indptr),
     )
 
 
-def read_vectors(version: Version, artifact: str) -> npt.NDArray[np.float32]:
-    """Read `user_vectors` or `item_vectors` as an array, RD float32.
+def _lists(value_E: npt.NDArray[np.generic], offset_R1: npt.NDArray[np.integer]) -> pl.Series:
+    import polars as pl
+    import pyarrow as pa
+
+    array = pa.LargeListArray.from_arrays(pa.array(offset_R1.astype(np.int64)), pa.array(value_E))
+    return pl.Series(pl.from_arrow(array))
+
+
+def read_vectors(
+    version: Version, artifact: str, *, sparse_columns: int | None = None
+) -> npt.NDArray[np.float32] | MixedVectors:
+    """Read `user_vectors` or `item_vectors`, RD float32, or with their sparse part where they have one.
+
+    Args:
+        version: The run.
+        artifact: `user_vectors` or `item_vectors`.
+        sparse_columns: Columns of the sparse part.
 
     Raises:
-        DamagedArtifactError: A vector is not finite.
+        DamagedArtifactError: A vector is not finite, or the sparse part is not of that many columns.
     """
-    vector_RD = version.read(artifact)["vector"].to_numpy()
-    if not np.isfinite(vector_RD).all():
-        raise DamagedArtifactError(
-            f"{artifact}.parquet has vectors that are not finite", hint="reccli finetune --force"
-        )
-    return np.ascontiguousarray(vector_RD)
+    frame = version.read(artifact)
+    rows = frame.height
+    dense_RD = frame["vector"].to_numpy() if "vector" in frame.columns else np.zeros((rows, 0), np.float32)
+    if not np.isfinite(dense_RD).all():
+        raise _damaged(artifact, "vectors that are not finite")
+    dense_RD = np.ascontiguousarray(dense_RD)
+    if "index" not in frame.columns:
+        return dense_RD
+    return MixedVectors(dense_RD, _sparse_part(frame, artifact, sparse_columns or 0))
+
+
+def _sparse_part(frame: pl.DataFrame, artifact: str, width: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    length_R, index_E = frame["index"].list.len().to_numpy(), frame["index"].explode(empty_as_null=False).to_numpy()
+    weight_E = frame["weight"].explode(empty_as_null=False).to_numpy()
+    if len(index_E) != len(weight_E) or not np.array_equal(length_R, frame["weight"].list.len().to_numpy()):
+        raise _damaged(artifact, "rows with more indices than weights, or fewer")
+    if len(index_E) and int(index_E.max()) >= width:
+        raise _damaged(artifact, f"an index outside 0 to {width - 1}")
+    if not np.isfinite(weight_E).all():
+        raise _damaged(artifact, "weights that are not finite")
+    offset_R1 = np.concatenate([[0], np.cumsum(length_R, dtype=np.int64)])
+    return csr_matrix((weight_E, index_E.astype(np.int64), offset_R1), shape=(len(length_R), width))
+
+
+def _damaged(artifact: str, what: str) -> DamagedArtifactError:
+    return DamagedArtifactError(f"{artifact}.parquet has {what}", hint="reccli finetune --force")

@@ -1,7 +1,8 @@
 """Columns, types and units of every Parquet artifact: the single truth for writers, readers and checks.
 
-Types are Arrow-like short names: `u32`, `i64`, `f32`, `f64`, `str`, `vec` (a fixed-size list of f32). A `?` after the
-type allows nulls. Artifacts marked open may carry further columns (attributes); all others are closed.
+Types are Arrow-like short names: `u32`, `i64`, `f32`, `f64`, `str`, `vec` (a fixed-size list of f32), `u32s` and `f32s`
+(lists of any length). A `?` after the type allows nulls; a column in brackets may be left out. Artifacts marked open
+may carry further columns (attributes); all others are closed.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ SCHEMAS: dict[str, ArtifactSchema] = {
     "cluster_members": ArtifactSchema({"kind": "str", "granularity": "u32", "cluster": "u32", "code": "u32"}),
     "training_log": ArtifactSchema({"epoch": "u32", "metric": "str", "value": "f64"}),
     # finetune
-    "user_vectors": ArtifactSchema({"user": "u32", "vector": "vec"}),
-    "item_vectors": ArtifactSchema({"item": "u32", "vector": "vec"}),
+    # the sparse part, where there is one: columns that are not zero, ascending, and their weights
+    "user_vectors": ArtifactSchema({"user": "u32", "vector": "[vec]", "index": "[u32s]", "weight": "[f32s]"}),
+    "item_vectors": ArtifactSchema({"item": "u32", "vector": "[vec]", "index": "[u32s]", "weight": "[f32s]"}),
     # evaluate
     "metrics": ArtifactSchema(
         {
@@ -108,6 +110,9 @@ def check_frame(artifact: str, frame: pl.DataFrame) -> pl.DataFrame:
     """
     schema = SCHEMAS[artifact]
     for column, type_name in schema.columns.items():
+        optional, type_name = type_name.startswith("["), type_name.strip("[]")
+        if column not in frame.columns and optional:
+            continue
         if column not in frame.columns:
             raise DamagedArtifactError(f"{artifact}.parquet has no column '{column}'")
         if not _is_type(frame.schema[column], type_name.rstrip("?")):
@@ -119,7 +124,7 @@ def check_frame(artifact: str, frame: pl.DataFrame) -> pl.DataFrame:
     extra = [column for column in frame.columns if column not in schema.columns]
     if extra and not schema.open:
         raise DamagedArtifactError(f"{artifact}.parquet has an unknown column '{extra[0]}'")
-    return frame.select([*schema.columns, *extra])
+    return frame.select([*(column for column in schema.columns if column in frame.columns), *extra])
 
 
 def _is_type(dtype: pl.DataType, name: str) -> bool:
@@ -135,4 +140,7 @@ def _is_type(dtype: pl.DataType, name: str) -> bool:
     }
     if name == "vec":
         return isinstance(dtype, pl.Array) and dtype.inner == pl.Float32
+    if name.endswith("s") and name != "str":
+        inner = plain[name.removesuffix("s")]
+        return isinstance(dtype, pl.List) and dtype.inner == inner
     return dtype == plain[name]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reccli.api.reader import Reader, Table
     from reccli.api.sampler import Sampler
     from reccli.api.similarity import Similarity
+    from reccli.api.vectors import MixedVectors
 
 API_VERSION = 1
 
@@ -38,6 +39,7 @@ _HOMES = {
     "LossInputs": "batch",
     "LossOutput": "batch",
     "Metric": "metric",
+    "MixedVectors": "vectors",
     "Negatives": "batch",
     "Objective": "objective",
     "Pretrained": "objective",
@@ -65,6 +67,7 @@ __all__ = [
     "LossInputs",
     "LossOutput",
     "Metric",
+    "MixedVectors",
     "Negatives",
     "Objective",
     "Pretrained",

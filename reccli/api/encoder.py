@@ -6,7 +6,7 @@ B batch rows, N items asked for, U users, I items, D embedding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from reccli.api.batch import Batch
 from reccli.api.component import Component, ComponentSettings, Context
 from reccli.api.data import Histories, TrainingData
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = ["Encoder"]
 
@@ -130,6 +133,19 @@ class Encoder(Component, nn.Module):
         trained on, in their order, and ignores the histories.
         """
         raise NotImplementedError(f"{type(self).__name__}.export_users")
+
+    def export_sparse_items(self) -> csr_matrix | None:
+        """Return the sparse part of the item embeddings, IS float32, or None where they are dense alone.
+
+        A score is the product of the dense vectors (which may have no columns) plus that of the sparse ones; the
+        similarity is the dot product. An item-item model has the items as columns (S = I): the user is the history, an
+        item its column of weights.
+        """
+        return None
+
+    def export_sparse_users(self, histories: Histories) -> csr_matrix | None:
+        """Return the sparse part of the user embeddings, US float32, one row per row of `histories`, or None."""
+        return None
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

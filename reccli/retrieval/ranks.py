@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from reccli.api import Histories
+
 __all__ = ["Ranks", "count_ranks"]
 
 Int64 = npt.NDArray[np.int64]
@@ -29,6 +31,31 @@ class Ranks:
     above_E: Int64
     tied_E: Int64
     candidates_U: Int64
+
+    @classmethod
+    def empty(cls, n_pairs: int, n_users: int) -> Ranks:
+        """Return ranks of pairs that no block has filled in yet: none is a candidate."""
+        none_E = np.full(n_pairs, -1, dtype=np.int64)
+        return cls(none_E, none_E.copy(), np.zeros(n_users, dtype=np.int64))
+
+    def fill(self, score_BC: torch.Tensor, pairs: Histories, column_I: Int64, low: int, high: int) -> None:
+        """Count for the users `low` to `high - 1`, whose scores (used up) are given whole.
+
+        Args:
+            score_BC: Scores of all candidates, minus infinity where an item is no candidate of a user.
+            pairs: All pairs.
+            column_I: Candidate column of each item, -1 where it is none.
+            low: First user of the block.
+            high: One after the last.
+        """
+        begin, end = pairs.offset_U1[low], pairs.offset_U1[high]
+        row_E = np.repeat(np.arange(high - low), pairs.length_U[low:high])
+        column_E = column_I[pairs.item_E[begin:end]]
+        device = score_BC.device
+        block = count_ranks(score_BC, torch.from_numpy(row_E).to(device), torch.from_numpy(column_E).to(device))
+        self.above_E[begin:end] = block.above_E
+        self.tied_E[begin:end] = block.tied_E
+        self.candidates_U[low:high] = block.candidates_U
 
 
 def count_ranks(score_BC: torch.Tensor, row_E: torch.Tensor, column_E: torch.Tensor) -> Ranks:

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from reccli.api import Histories
+from reccli.api import Histories, MixedVectors
 from reccli.errors import ConfigError, DamagedArtifactError
 from reccli.retrieval.candidates import Candidates, Vectors, as_tensor, candidates, finite_norms
 from reccli.retrieval.exact import best_first, exact_top_k
-from reccli.retrieval.ranks import Ranks, count_ranks
+from reccli.retrieval.mixed import search_mixed
+from reccli.retrieval.ranks import Ranks
 
 __all__ = ["MAX_BYTES", "Found", "rank_of", "search", "top_k"]
 
@@ -51,8 +52,8 @@ class Found:
 
 
 def top_k(
-    user_UD: Vectors,
-    item_ID: Vectors,
+    user_UD: Vectors | MixedVectors,
+    item_ID: Vectors | MixedVectors,
     *,
     k: int,
     seen: Histories | None = None,
@@ -66,8 +67,8 @@ def top_k(
 
 
 def rank_of(
-    user_UD: Vectors,
-    item_ID: Vectors,
+    user_UD: Vectors | MixedVectors,
+    item_ID: Vectors | MixedVectors,
     pairs: Histories,
     *,
     seen: Histories | None = None,
@@ -86,8 +87,8 @@ def rank_of(
 
 @torch.inference_mode()
 def search(
-    user_UD: Vectors,
-    item_ID: Vectors,
+    user_UD: Vectors | MixedVectors,
+    item_ID: Vectors | MixedVectors,
     *,
     k: int,
     seen: Histories | None = None,
@@ -119,13 +120,18 @@ def search(
     """
     n_users = len(user_UD)
     _check_sizes(user_UD, item_ID, k, seen, pairs)
+    if isinstance(user_UD, MixedVectors) and isinstance(item_ID, MixedVectors):
+        options = {"seen": seen, "allowed_I": allowed_I, "pairs": pairs, "max_bytes": max_bytes, "device": device}
+        return Found(*search_mixed(user_UD, item_ID, k=k, **options))  # type: ignore[arg-type]
+    if isinstance(user_UD, MixedVectors) or isinstance(item_ID, MixedVectors):
+        raise ValueError("only one of user and item vectors has a sparse part")
     found = candidates(item_ID, seen=seen, allowed_I=allowed_I, device=device)
     user = as_tensor(user_UD)
     norm_U = finite_norms(user, "user")
     if n_users and float(norm_U.max()) * found.largest_norm > torch.finfo(torch.float32).max:
         raise DamagedArtifactError("products of user and item vectors overflow float32", hint="reccli finetune --force")
     lists = _Lists(np.full((n_users, k), -1, dtype=np.int64), np.full((n_users, k), -np.inf, dtype=np.float32))
-    ranks = None if pairs is None else _empty_ranks(len(pairs), n_users)
+    ranks = None if pairs is None else Ranks.empty(len(pairs), n_users)
     height, width = _block_shape(n_users, len(found), max_bytes, whole_rows=pairs is not None)
     buffer = torch.empty(height * width, dtype=torch.float32, device=device)
     size = min(k + SLACK, len(found))
@@ -135,7 +141,7 @@ def search(
         user_BD = user[low:high].to(device)
         proposed = _propose(user_BD, found, size, buffer, width, low)
         if pairs is not None and ranks is not None:
-            _fill_ranks(ranks, proposed.last_block, pairs, found, low, high)
+            ranks.fill(proposed.last_block, pairs, found.column_I, low, high)
         if 4 * size > len(found):  # scoring the proposed items one by one would cost more than scoring all
             again.append(np.arange(low, high))
             continue
@@ -148,7 +154,13 @@ def search(
     return Found(lists.item_UK, lists.score_UK, ranks)
 
 
-def _check_sizes(user_UD: Vectors, item_ID: Vectors, k: int, seen: Histories | None, pairs: Histories | None) -> None:
+def _check_sizes(
+    user_UD: Vectors | MixedVectors,
+    item_ID: Vectors | MixedVectors,
+    k: int,
+    seen: Histories | None,
+    pairs: Histories | None,
+) -> None:
     if k < 1:
         raise ConfigError(f"k={k}: must be at least 1")
     for name, rows in (("seen", seen), ("pairs", pairs)):
@@ -243,20 +255,3 @@ def _score_anew(user_BD: torch.Tensor, item_CD: torch.Tensor, column_BS: torch.T
         score_bS = torch.bmm(item_bSD, user_BD[low : low + height].double().unsqueeze(2)).squeeze(2).float()
         parts.append(torch.where(column_bS < 0, -torch.inf, score_bS))
     return torch.cat(parts)
-
-
-def _empty_ranks(n_pairs: int, n_users: int) -> Ranks:
-    return Ranks(
-        np.full(n_pairs, -1, dtype=np.int64), np.full(n_pairs, -1, dtype=np.int64), np.zeros(n_users, dtype=np.int64)
-    )
-
-
-def _fill_ranks(ranks: Ranks, score_BC: torch.Tensor, pairs: Histories, found: Candidates, low: int, high: int) -> None:
-    begin, end = pairs.offset_U1[low], pairs.offset_U1[high]
-    row_E = np.repeat(np.arange(high - low), pairs.length_U[low:high])
-    column_E = found.column_I[pairs.item_E[begin:end]]
-    device = score_BC.device
-    block = count_ranks(score_BC, torch.from_numpy(row_E).to(device), torch.from_numpy(column_E).to(device))
-    ranks.above_E[begin:end] = block.above_E
-    ranks.tied_E[begin:end] = block.tied_E
-    ranks.candidates_U[low:high] = block.candidates_U

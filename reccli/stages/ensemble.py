@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from reccli.api.data import Histories
 from reccli.errors import ConfigError, MissingArtifactError
-from reccli.stages.serving import Served
+from reccli.stages.ensemble_parts import Part, nothing_like, plain_part, scored_part, side_by_side
+from reccli.stages.serving import Served, Stored
 
 __all__ = ["Ensemble", "ensemble_of"]
 
-Float32 = npt.NDArray[np.float32]
 ABILITIES = ("serves_new_users", "serves_new_items", "serves_user_texts")
 
 
@@ -85,18 +85,16 @@ class Ensemble(Served):
         return tuple(dict.fromkeys(part for member in self.members for part in member.trained_parts))
 
     @cached_property
-    def item_ID(self) -> Float32:
+    def item_ID(self) -> Stored:
         """Item vectors, IS."""
-        parts = [part.items(part.served.item_ID, part.served.reachable_I) for part in self._parts]
-        return np.concatenate(parts, axis=1)
+        return side_by_side([part.items(part.served.item_ID, part.served.reachable_I) for part in self._parts])
 
     @cached_property
-    def user_UD(self) -> Float32:
+    def user_UD(self) -> Stored:
         """User vectors, US."""
-        parts = [part.users(part.served.user_UD, part.served.reachable_U) for part in self._parts]
-        return np.concatenate(parts, axis=1)
+        return side_by_side([part.users(part.served.user_UD, part.served.reachable_U) for part in self._parts])
 
-    def encode(self, histories: Histories) -> Float32:
+    def encode(self, histories: Histories) -> Stored:
         """Return vectors of users given by history, of the runs that can.
 
         Raises:
@@ -104,7 +102,7 @@ class Ensemble(Served):
         """
         return self._encode("serves_new_users", histories.n_users, lambda part: part.encode(histories), users=True)
 
-    def encode_items(self, texts: Sequence[str]) -> Float32:
+    def encode_items(self, texts: Sequence[str]) -> Stored:
         """Return vectors of items given by text, of the runs that can.
 
         Raises:
@@ -112,7 +110,7 @@ class Ensemble(Served):
         """
         return self._encode("serves_new_items", len(texts), lambda part: part.encode_items(texts), users=False)
 
-    def encode_user_texts(self, texts: Sequence[str]) -> Float32:
+    def encode_user_texts(self, texts: Sequence[str]) -> Stored:
         """Return vectors of users given by text, of the runs that can.
 
         Raises:
@@ -137,61 +135,24 @@ class Ensemble(Served):
         """Users that any run has a vector of its own for."""
         return np.asarray(np.any([member.reachable_U for member in self.members], axis=0))
 
-    def _encode(self, ability: str, rows: int, encode: Callable[[Served], Float32], *, users: bool) -> Float32:
+    def _encode(self, ability: str, rows: int, encode: Callable[[Served], Stored], *, users: bool) -> Stored:
         self.require(ability)
         parts = []
         for part in self._parts:
             able = bool(part.served.facts.get(ability))
-            vector_ND = encode(part.served) if able else np.zeros((rows, part.served.item_ID.shape[1]), np.float32)
+            vectors = encode(part.served) if able else nothing_like(part.served.item_ID, rows)
             known_N = np.full(rows, able)
-            parts.append(part.users(vector_ND, known_N) if users else part.items(vector_ND, known_N))
-        return np.concatenate(parts, axis=1)
+            parts.append(part.users(vectors, known_N) if users else part.items(vectors, known_N))
+        return side_by_side(parts)
 
     @cached_property
-    def _parts(self) -> list[_Part]:
+    def _parts(self) -> list[Part]:
         values = self.facts.get("task") != "ranking"
         total = sum(self.weights)
         return [
-            _plain_part(member, weight / total) if values else _scored_part(member, weight / total)
+            plain_part(member, weight / total) if values else scored_part(member, weight / total)
             for member, weight in zip(self.members, self.weights, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """How one run's vectors enter: items are shifted and scaled, users are scaled by their deviations."""
-
-    served: Served
-    weight: float
-    mean_D: npt.NDArray[np.float64]
-    length: float
-    root_RD: npt.NDArray[np.float64] | None
-
-    def items(self, item_ND: Float32, known_N: npt.NDArray[np.bool_]) -> Float32:
-        vector_ND = (item_ND - self.mean_D) * (self.weight**0.5 / self.length)
-        return np.where(known_N[:, None], vector_ND, 0.0).astype(np.float32)
-
-    def users(self, user_ND: Float32, known_N: npt.NDArray[np.bool_]) -> Float32:
-        scale_N = np.full(len(user_ND), self.weight**0.5 * self.length)
-        if self.root_RD is not None:
-            deviation_N = np.linalg.norm(user_ND.astype(np.float64) @ self.root_RD.T, axis=1)
-            known_N = known_N & (deviation_N > 0)
-            scale_N = scale_N / np.where(deviation_N > 0, deviation_N, 1.0)
-        return np.where(known_N[:, None], user_ND * scale_N[:, None], 0.0).astype(np.float32)
-
-
-def _plain_part(served: Served, weight: float) -> _Part:
-    return _Part(served, weight, np.zeros(served.item_ID.shape[1]), 1.0, None)
-
-
-def _scored_part(served: Served, weight: float) -> _Part:
-    """Prepare z-scores: `d(u) = |R u|` with `R` from a QR decomposition of the centred items over the root of I."""
-    reached_ID = served.item_ID[served.reachable_I].astype(np.float64)
-    mean_D = reached_ID.mean(0) if len(reached_ID) else np.zeros(served.item_ID.shape[1])
-    centred_ID = reached_ID - mean_D
-    length = float(np.sqrt(np.square(centred_ID).sum(1).mean())) if len(centred_ID) else 0.0
-    root_RD = np.linalg.qr(centred_ID, mode="r") / max(len(centred_ID), 1) ** 0.5
-    return _Part(served, weight, mean_D, length or 1.0, root_RD)
 
 
 def ensemble_of(members: Sequence[Served], weights: Sequence[float] = ()) -> Served:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reccli import failpoint, registry
+from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared, vectors_frame
 from reccli.errors import DataError, DivergedError
 from reccli.manifest import Manifest
@@ -206,7 +207,8 @@ def _write(
 
     user_US, item_IS = model.user_vectors(data.train), model.item_vectors()
     for name, vectors in (("user", user_US), ("item", item_IS)):
-        if not np.isfinite(vectors).all():
+        finite = vectors.finite if isinstance(vectors, MixedVectors) else np.isfinite(vectors).all()
+        if not finite:
             raise DivergedError(f"{name} vectors are not finite after training", hint="lower the rate: --learning-rate")
     draft.write("user_vectors", vectors_frame("user", user_US))
     draft.write("item_vectors", vectors_frame("item", item_IS))
@@ -217,14 +219,17 @@ def _write(
         "value": pl.Series([row[2] for row in outcome.rows], dtype=pl.Float64),
     }
     draft.write("training_log", pl.DataFrame(log))
-    manifest.facts = _facts(job, model, data, outcome)
+    sparse_columns = item_IS.sparse_NS.shape[1] if isinstance(item_IS, MixedVectors) else None
+    manifest.facts = _facts(job, model, data, outcome, sparse_columns)
     manifest.counts = {"users": len(user_US), "items": len(item_IS), "interactions": len(data.train)}
     manifest.seed = job.settings.seed
     manifest.device = str(job.device)
     manifest.threads = torch.get_num_threads()
 
 
-def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) -> dict[str, Any]:
+def _facts(
+    job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome, sparse_columns: int | None
+) -> dict[str, Any]:
     settings, encoder = job.settings, model.encoder
     n_warm = data.n_items if model.warm_I is None else int(model.warm_I.sum())
     facts: dict[str, Any] = {
@@ -236,6 +241,7 @@ def _facts(job: Job, model: ScoringModel, data: TrainingData, outcome: Outcome) 
         "serves_new_items": encoder.serves_new_items,
         "serves_user_texts": encoder.serves_user_texts,
         "joint": type(encoder).joint,
+        "sparse_columns": sparse_columns,
         "users_by_text": encoder.warm_users() is not None,
         "warm_items": n_warm,
         "cold_items": data.n_items - n_warm,

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from reccli.api.vectors import join_rows
 from reccli.artifacts import Prepared
 from reccli.errors import DataError, MissingArtifactError
-from reccli.stages.serving import Served
+from reccli.stages.serving import Served, Stored
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["NewItems", "Shelf", "read_new_items", "shelf"]
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Shelf:
 
     ids: pl.Series
     titles: pl.Series
-    vector_JD: Float32
+    vector_JD: Stored
     reachable_J: npt.NDArray[np.bool_] = field(repr=False)
     n_new: int = 0
 
@@ -86,7 +85,7 @@ def shelf(served: Served, new: NewItems | None, *, only_new: bool = False) -> Sh
     return Shelf(
         pl.concat([items["item_id"], new.frame["item_id"]]),
         pl.concat([items["title"], new.frame["title"]]),
-        np.concatenate([served.item_ID, vector_ND]),
+        join_rows([served.item_ID, vector_ND]),
         np.concatenate([reachable_I, np.ones(len(vector_ND), np.bool_)]),
         len(vector_ND),
     )

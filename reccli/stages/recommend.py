@@ -24,7 +24,7 @@ from reccli.stages.ensemble import ensemble_of
 from reccli.stages.explain import reasons_for
 from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
 from reccli.stages.reranking import check_reranker, reranked
-from reccli.stages.serving import Served, open_run, popularity_scores
+from reccli.stages.serving import Served, Stored, open_run, popularity_scores
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _Asked:
 
     ids: Sequence[str]
     histories: Histories
-    vector_UD: npt.NDArray[np.float32]
+    vector_UD: Stored
     served_U: npt.NDArray[np.bool_]
     code_U: npt.NDArray[np.int64] | None = None
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories
+from reccli.api.vectors import MixedVectors, any_numbers, pair_products
 from reccli.artifacts import Prepared, read_vectors
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.workspace import Version, Workspace
@@ -21,9 +22,10 @@ from reccli.workspace import Version, Workspace
 if TYPE_CHECKING:
     from reccli.stages.common import Control
 
-__all__ = ["Served", "open_run", "popularity_scores"]
+__all__ = ["Served", "Stored", "open_run", "popularity_scores"]
 
 Float32 = npt.NDArray[np.float32]
+Stored = Float32 | MixedVectors
 LACKS = {
     "serves_new_users": (
         "knows only the users it was trained on",
@@ -87,16 +89,16 @@ class Served:
         return self.prepared.histories(*self.parts)
 
     @cached_property
-    def item_ID(self) -> Float32:
+    def item_ID(self) -> Stored:
         """Stored item vectors."""
-        return read_vectors(self.version, "item_vectors")
+        return read_vectors(self.version, "item_vectors", sparse_columns=self.facts.get("sparse_columns"))
 
     @cached_property
-    def user_UD(self) -> Float32:
+    def user_UD(self) -> Stored:
         """User vectors that know what `parts` know, where the encoder can; else as they were trained."""
         if self.facts.get("serves_new_users") and set(self.parts) != set(self.trained_parts):
             return self.encode(self.histories)
-        return read_vectors(self.version, "user_vectors")
+        return read_vectors(self.version, "user_vectors", sparse_columns=self.facts.get("sparse_columns"))
 
     @cached_property
     def fitted(self) -> Any:
@@ -105,16 +107,17 @@ class Served:
 
         return load_encoder(self.version, self.prepared, device=self.device)
 
-    def encode(self, histories: Histories) -> Float32:
+    def encode(self, histories: Histories) -> Stored:
         """Return stored vectors of users given by history.
 
         Raises:
             ConfigError: The encoder knows only the users it was trained on.
         """
         self.require("serves_new_users")
-        return np.asarray(self.fitted.user_vectors(histories), dtype=np.float32)
+        vectors = self.fitted.user_vectors(histories)
+        return vectors if isinstance(vectors, MixedVectors) else np.asarray(vectors, dtype=np.float32)
 
-    def encode_items(self, texts: Sequence[str]) -> Float32:
+    def encode_items(self, texts: Sequence[str]) -> Stored:
         """Return stored vectors of items given by text, ND.
 
         Raises:
@@ -123,7 +126,7 @@ class Served:
         self.require("serves_new_items")
         return np.asarray(self.fitted.text_vectors(texts), dtype=np.float32)
 
-    def encode_user_texts(self, texts: Sequence[str]) -> Float32:
+    def encode_user_texts(self, texts: Sequence[str]) -> Stored:
         """Return stored vectors of users given by text, ND.
 
         Raises:
@@ -134,7 +137,7 @@ class Served:
 
     def pair_scores(self, user_R: npt.NDArray[np.int64], item_R: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the scores of pairs: the product of stored vectors, and what a joint encoder adds, R."""
-        score_R = np.einsum("rd,rd->r", self.user_UD[user_R], self.item_ID[item_R], dtype=np.float64)
+        score_R = pair_products(self.user_UD[user_R], self.item_ID[item_R])
         if self.facts.get("joint"):
             score_R = score_R + self.fitted.pair_scores(user_R, item_R, self.histories)
         return np.asarray(score_R, np.float64)
@@ -167,7 +170,7 @@ class Served:
         if self.facts.get("serves_new_users"):
             return self.histories.length_U > 0
         if self.facts.get("users_by_text"):
-            return np.asarray(self.user_UD.any(axis=1))
+            return any_numbers(self.user_UD)
         return self.prepared.histories(*self.trained_parts).length_U > 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.stages.ensemble import ensemble_of
@@ -66,9 +67,15 @@ def open_teacher(
         return None
     parts = prepared.trained_parts(refit=settings.refit, as_of=settings.as_of)
     served = ensemble_of([Served(version, prepared, parts, device) for version in versions])
+    user_UD, item_ID = served.user_UD, served.item_ID
+    if isinstance(user_UD, MixedVectors) or isinstance(item_ID, MixedVectors):
+        raise ConfigError(
+            f"teacher '{served.title}' scores by sparse vectors, which cannot be taught from",
+            hint="take a teacher with dense vectors: reccli finetune --encoder ease",
+        )
     return Teacher(
-        served.user_UD,
-        served.item_ID,
+        user_UD,
+        item_ID,
         served.reachable_U,
         served.reachable_I,
         temperature=settings.teacher_temperature,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from reccli.api import Context, Encoder, Histories, TrainingData
 from reccli.testing.conformance import Conformance
 from reccli.testing.inputs import batch_of
 from reccli.testing.worlds import checkerboard
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = ["EncoderConformance"]
 
@@ -113,6 +116,18 @@ class EncoderConformance(Conformance):
             right = warm_I.dtype == torch.bool and tuple(warm_I.shape) == (data.n_items,)
             self.expect(right, f"warm_items() is {warm_I.dtype} of shape {tuple(warm_I.shape)}")
 
+    def test_sparse_exports(self) -> None:
+        """Where there are sparse parts: of both kinds, IS and US with one S, float32 and finite."""
+        data, encoder = self._ready()
+        item_IS, user_US = encoder.export_sparse_items(), encoder.export_sparse_users(data.train)
+        self.expect((item_IS is None) == (user_US is None), "only one of users and items has a sparse part")
+        self.skip_unless(item_IS is not None, "dense vectors alone")
+        for matrix, rows, what in ((item_IS, data.n_items, "items"), (user_US, data.n_users, "users")):
+            shape = (rows, item_IS.shape[1])
+            self.expect(matrix.shape == shape, f"export_sparse_{what}() is {matrix.shape}, not {shape}")
+            self.expect(matrix.dtype == np.float32, f"export_sparse_{what}() is {matrix.dtype}")
+            self.expect(bool(np.isfinite(matrix.data).all()), f"export_sparse_{what}() has numbers that are not finite")
+
     def test_seed_decides(self) -> None:
         """Two encoders set up with one seed export the same, whatever torch's own generator is."""
         data = self.data()
@@ -140,9 +155,11 @@ class EncoderConformance(Conformance):
         data, encoder = self._ready()
         self.skip_unless(encoder.serves_new_users, "does not serve users unseen in training")
         encoder.eval()
-        all_UD = encoder.export_users(data.train)
+        _, all_UD = self._exports(encoder, data)
         some = np.array([5, 0, 5])
-        self._close(encoder.export_users(data.train.rows(some)), all_UD[some], "a user depends on its company")
+        few = data.train.rows(some)
+        few_UD = _filled(encoder.export_users(few), encoder.export_sparse_users(few))
+        self._close(few_UD, all_UD[some], "a user depends on its company")
         histories = Histories.from_arrays([0, 0, 2], [1, 4, 9], n_users=3, n_items=data.n_items)
         self._vectors(encoder.export_users(histories), 3, "export_users(new histories, the second one empty)")
 
@@ -215,7 +232,8 @@ class EncoderConformance(Conformance):
 
     def _exports(self, encoder: Any, data: TrainingData) -> tuple[Tensor, Tensor]:
         encoder.eval()
-        return encoder.export_items(), encoder.export_users(data.train)
+        items, users = encoder.export_items(), encoder.export_users(data.train)
+        return _filled(items, encoder.export_sparse_items()), _filled(users, encoder.export_sparse_users(data.train))
 
     def _vectors(self, tensor: Tensor, rows: int, what: str) -> None:
         self.expect(tensor.ndim == 2 and len(tensor) == rows, f"{what}: {tuple(tensor.shape)}, not ({rows}, D)")
@@ -225,6 +243,13 @@ class EncoderConformance(Conformance):
     def _close(self, got: Tensor, expected: Tensor, message: str) -> None:
         same = got.shape == expected.shape and torch.allclose(got.double(), expected.double(), rtol=1e-4, atol=1e-5)
         self.expect(same, message)
+
+
+def _filled(dense_ND: Tensor, sparse_NS: csr_matrix | None) -> Tensor:
+    """Return both parts side by side, zeros written out."""
+    if sparse_NS is None:
+        return dense_ND
+    return torch.cat([dense_ND, torch.from_numpy(sparse_NS.toarray())], dim=1)
 
 
 def _other_value(train: Histories, row: int) -> Histories:

@@ -18,6 +18,8 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.loss import Loss
 from reccli.api.similarity import Similarity
+from reccli.api.vectors import MixedVectors
+from reccli.errors import ConfigError
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
 from reccli.training.dropout import drop_vectors, mean_output
@@ -70,9 +72,7 @@ class ScoringModel(nn.Module):
         self.needs = own.union(*(side.needs for side in sides))
         predicts = data.task in ("rating", "ctr")
         scaled, biased = similarity.name != "dot", not encoder.own_biases
-        self.values = (
-            Values(data, folding=encoder.serves_new_users, scaled=scaled, biased=biased) if predicts else None
-        )
+        self.values = Values(data, folding=encoder.serves_new_users, scaled=scaled, biased=biased) if predicts else None
         losses = [criterion for criterion in (loss, *(side.loss for side in sides)) if criterion is not None]
         table = "table" in self.needs and any(criterion.masks_table for criterion in losses)
         drawn = "negatives" in self.needs
@@ -267,12 +267,24 @@ class ScoringModel(nn.Module):
         scale = 1.0 if self.values is None else float(self.values.log_scale.exp())
         return (scale * score_R.double()).cpu().numpy()
 
-    def user_vectors(self, histories: Histories) -> np.ndarray:
+    def user_vectors(self, histories: Histories) -> np.ndarray | MixedVectors:
         """Return stored vectors of users given by history, US float32."""
         self.eval()
-        return self.stored_users(histories).numpy()
+        dense_US, sparse = self.stored_users(histories).numpy(), self.encoder.export_sparse_users(histories)
+        if sparse is None:
+            return dense_US
+        scale = 1.0 if self.values is None else float(self.values.log_scale.exp())
+        return MixedVectors(dense_US, (sparse * np.float32(scale)).tocsr())
 
-    def item_vectors(self) -> np.ndarray:
+    def item_vectors(self) -> np.ndarray | MixedVectors:
         """Return stored vectors of the catalogue, IS float32."""
         self.eval()
-        return self.stored_items().numpy()
+        dense_IS, sparse = self.stored_items().numpy(), self.encoder.export_sparse_items()
+        if sparse is None:
+            return dense_IS
+        if self.similarity.name != "dot":
+            raise ConfigError(
+                f"similarity '{self.similarity.name}': an encoder with sparse vectors takes dot alone",
+                hint="--set similarity=dot",
+            )
+        return MixedVectors(dense_IS, sparse.tocsr().astype(np.float32))

@@ -18,6 +18,7 @@ from reccli import registry
 from reccli.api.component import Context
 from reccli.api.data import Histories
 from reccli.api.similarity import Similarity
+from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared
 from reccli.errors import DamagedArtifactError, MissingArtifactError
 from reccli.training.component_data import component_data, positives
@@ -44,11 +45,11 @@ class Fitted:
     data_task: str
     run_task: str
 
-    def user_vectors(self, histories: Histories) -> Float32:
+    def user_vectors(self, histories: Histories) -> Float32 | MixedVectors:
         """Return stored vectors of users given by history, US."""
         return self.model.user_vectors(positives(histories, self.data_task, self.run_task))
 
-    def item_vectors(self) -> Float32:
+    def item_vectors(self) -> Float32 | MixedVectors:
         """Return stored vectors of the catalogue, IS."""
         return self.model.item_vectors()
 

@@ -14,11 +14,13 @@ import numpy as np
 from reccli import registry
 from reccli.api.data import Histories
 from reccli.api.metric import LabelMetric, RankingMetric, RatingMetric
+from reccli.api.vectors import MixedVectors, pair_products
 from reccli.errors import ConfigError
 from reccli.training.model import ScoringModel
 
 __all__ = ["MOST_USERS", "Validator", "parse_metric"]
 
+Stored = np.ndarray | MixedVectors
 MOST_USERS = 5000
 KINDS: dict[str, tuple[type, str]] = {
     "ranking": (RankingMetric, "ndcg@10"),
@@ -99,7 +101,7 @@ class Validator:
         """Which way is better."""
         return bool(self.metric.higher_is_better)
 
-    def _lists(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+    def _lists(self, user_VS: Stored, item_IS: Stored, model: ScoringModel) -> float:
         from reccli.evaluation.ranking import distinct, evaluate_ranking
         from reccli.retrieval.topk import top_k
 
@@ -116,18 +118,18 @@ class Validator:
         """Return scores and values of the held-out rows of the users validated on, R."""
         return self._scores(self._users(model), model.item_vectors(), model)
 
-    def _users(self, model: ScoringModel) -> np.ndarray:
+    def _users(self, model: ScoringModel) -> Stored:
         folds = model.encoder.serves_new_users
         user_VS = model.user_vectors(self.train.rows(self.user_V) if folds else self.train)
         return user_VS if folds else user_VS[self.user_V]
 
-    def _scores(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> tuple[np.ndarray, np.ndarray]:
+    def _scores(self, user_VS: Stored, item_IS: Stored, model: ScoringModel) -> tuple[np.ndarray, np.ndarray]:
         held = self.held.rows(self.user_V)
-        score_R = np.einsum("rs,rs->r", user_VS[held.user_E], item_IS[held.item_E], dtype=np.float64)
+        score_R = pair_products(user_VS[held.user_E], item_IS[held.item_E])
         score_R = score_R + model.pair_scores(self.user_V[held.user_E], held.item_E)
         return score_R, held.value_E.astype(np.float64)
 
-    def _values(self, user_VS: np.ndarray, item_IS: np.ndarray, model: ScoringModel) -> float:
+    def _values(self, user_VS: Stored, item_IS: Stored, model: ScoringModel) -> float:
         score_R, value_R = self._scores(user_VS, item_IS, model)
         if self.task == "ctr":
             return float(self.metric.value(value_R, 1 / (1 + np.exp(-score_R))))
