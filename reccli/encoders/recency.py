@@ -40,7 +40,7 @@ class Recency(Encoder):
     trained vector in place of m.
 
     Args:
-        settings.dim: Length of the vectors, 64 to 256.
+        settings.dim: Length of the vectors, 128 to 512.
         settings.dropout: Share of the entries of history vectors dropped in training, 0.2 to 0.6.
         settings.hidden: Share of history entries left out in an epoch, 0 to 0.3.
         settings.words: Whether the texts' words count; `auto` where there are texts.
@@ -79,9 +79,9 @@ class Recency(Encoder):
     class Settings(ComponentSettings):
         """Settings of `recency`."""
 
-        dim: int = Field(default=128, ge=1)
-        """Length of the vectors: 64 to 256."""
-        dropout: float = Field(default=0.4, ge=0, lt=1)
+        dim: int = Field(default=512, ge=1)
+        """Length of the vectors: 128 to 512."""
+        dropout: float = Field(default=0.5, ge=0, lt=1)
         """Share of the numbers of history vectors that a step does not see."""
         hidden: float = Field(default=0.0, ge=0, lt=1)
         """Share of history entries left out in an epoch."""
@@ -108,9 +108,10 @@ class Recency(Encoder):
         "epochs": 80,
         "batch_size": 3072,
         "learning_rate": 0.003,
+        "average": 0.98,
         "patience": 6,
         "loss.temperature": 0.1,
-        "sampler.count": 2048,
+        "sampler.count": 1024,
     }
 
     def setup(self, data: TrainingData, context: Context) -> None:
