@@ -85,9 +85,11 @@ def main() -> None:
         reccli(given.out, "finetune", *common, "--seed", seed, "--name", f"seed-{seed}")
         runs += ["--run", f"seed-{seed}"]
     options = ["--set", "split=valid", "--metric", "ndcg", "-k", "10", "--json"]
-    for label, chosen in (("one run", runs[:2]), ("ensemble of 3", [*runs, "--ensemble"])):
-        found = json.loads(reccli(given.out, "evaluate", *chosen, *options))["data"]
-        print(f"{label}, best epochs, valid: {json.dumps(found.get('metrics', found))[:300]}", flush=True)
+    singles = [runs[place : place + 2] for place in range(0, len(runs), 2)]
+    for label, chosen in (("one run", singles), ("ensemble of 3", [[*runs, "--ensemble"]])):
+        found = [json.loads(reccli(given.out, "evaluate", *flags, *options))["data"]["metrics"] for flags in chosen]
+        value = sum(rows[0]["value"] for rows in found) / len(found)
+        print(f"{label}, at the best epochs, valid: {value:.4f}", flush=True)
 
 
 if __name__ == "__main__":
