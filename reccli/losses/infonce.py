@@ -39,9 +39,9 @@ class InfoNCE(Loss):
 
     Notes:
         Sampled softmax with the logQ correction is this loss with `log_q`, with any sampler that gives probabilities;
-        there is no other component for it. With `log_q` the sum over negatives is an unbiased estimate of the sum over the whole catalogue without the
-        known items, so the loss approaches `softmax`. The positive is in the sum with certainty, not by a draw, and is
-        not corrected (Yi et al. 2019 correct it as well).
+        there is no other component for it. With `log_q` the sum over negatives is an unbiased estimate of the sum over
+        the whole catalogue without the known items, so the loss approaches `softmax`. The positive is in the sum with
+        certainty, not by a draw, and is not corrected (Yi et al. 2019 correct it as well).
 
     Paper:
         van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, 2018,
