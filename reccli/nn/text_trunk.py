@@ -20,6 +20,8 @@ from reccli.api import ComponentSettings, Context, TrainingData
 from reccli.errors import DataError
 from reccli.nn.text_folder import PRETRAINED, find_model, model_digest, model_label
 from reccli.nn.text_items import item_texts
+from reccli.nn.text_packing import can_pack, packed_states
+from reccli.nn.text_pooling import pool_tokens
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_tower import check_mode
 from reccli.nn.text_usage import PROMPTS_FILE, TextUsage, usage_of
@@ -112,10 +114,17 @@ class TextTrunk(nn.Module):
 
     def encode(self, code_XL: Tensor, mask_XL: Tensor) -> Tensor:
         """Return unit vectors of texts given as padded tokens, XD float32; short and long ones go through apart."""
+        tower = self.source.tower
+        if can_pack(tower.model):
+            code_XL, mask_XL = code_XL.to(self.device), mask_XL.to(self.device)
+            state_SD = packed_states(tower.model, code_XL, mask_XL)
+            state_XLD = state_SD.new_zeros(*mask_XL.shape, state_SD.shape[1])
+            state_XLD[mask_XL] = state_SD
+            return pool_tokens(state_XLD, mask_XL, tower.pooling)
         parts, rows = [], []
         for row_B, length in self.passes(mask_XL):
             inputs = (tensor_XL[row_B, :length].to(self.device) for tensor_XL in (code_XL, mask_XL))
-            parts.append(self.source.tower(*inputs))
+            parts.append(tower(*inputs))
             rows.append(row_B)
         return torch.cat(parts)[torch.argsort(torch.cat(rows)).to(self.device)]
 

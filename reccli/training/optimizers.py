@@ -40,15 +40,22 @@ def build_optimizer(
         for group in groups
         if list(group["params"])
     ]
+    fused = _fused(prepared)
     if name == "adam":
-        return torch.optim.Adam(prepared, lr=learning_rate, betas=BETAS)
+        return torch.optim.Adam(prepared, lr=learning_rate, betas=BETAS, fused=fused)
     if name == "adamw":
-        return torch.optim.AdamW(prepared, lr=learning_rate, betas=BETAS)
+        return torch.optim.AdamW(prepared, lr=learning_rate, betas=BETAS, fused=fused)
     if name == "sgd":
         return torch.optim.SGD(prepared, lr=learning_rate, momentum=0.9)
     if name == "adafactor":
         return torch.optim.Adafactor(prepared, lr=learning_rate)
     raise one_of("optimizer", name, NAMES)
+
+
+def _fused(groups: list[dict[str, Any]]) -> bool | None:
+    """Whether all weights are read and written in one go: the same step, where torch has it for the device."""
+    kinds = {parameter.device.type for group in groups for parameter in group["params"]}
+    return True if kinds and kinds <= {"cpu", "cuda"} else None
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor_after: Callable[[float], float]) -> None:

@@ -25,3 +25,16 @@ def test_groups_have_rates_and_warm_ups_of_their_own() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="adamax"):
         build_optimizer("adamax", [], learning_rate=0.1, weight_decay=0.0)
+
+
+@pytest.mark.parametrize(("name", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_the_fused_step_is_the_plain_one(name: str, plain: type[torch.optim.Optimizer]) -> None:
+    weights = [nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2)]
+    ours = build_optimizer(name, [{"params": weights[:1]}], learning_rate=0.1, weight_decay=0.1)
+    theirs = plain(weights[1:], lr=0.1, betas=(0.9, 0.99), weight_decay=0.1, fused=False, foreach=False)
+    for step in range(5):
+        for weight, optimizer in zip(weights, (ours, theirs), strict=True):
+            weight.grad = torch.cos(weight.detach() * (step + 1))
+            optimizer.step()
+    torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=0)
+    assert not torch.allclose(weights[0], torch.linspace(-1, 1, 7), atol=0.1)
