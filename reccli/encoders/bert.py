@@ -1,7 +1,4 @@
-"""Items by their texts through a BERT-like model; users by the items of their history.
-
-B batch rows, N items asked for, I items, U users, T distinct texts, D embedding.
-"""
+"""Items by their texts through a BERT-like model; users by the items of their history. B rows, N and I items, U users."""
 
 from __future__ import annotations
 
@@ -15,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reccli.api import Batch, Context, Encoder, Histories, TrainingData
-from reccli.nn.text_estimate import SpectralEstimate, fit_estimate
+from reccli.nn.text_choice import fit_estimate
+from reccli.nn.text_estimate import SpectralEstimate
 from reccli.nn.text_folder import find_model, model_determinants
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts

@@ -1,13 +1,12 @@
 """What a text tells of an item's place in the spectrum of the interactions, by kernel ridge regression.
 
 U users, I items, W items seen in training, M landmarks, F features of a text, R components, Q twice R, B batch rows,
-N items asked for, J items left out, H users with some of them.
+N items asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,12 @@ from torch.nn import functional
 from reccli.api.batch import Batch
 from reccli.api.data import Histories
 from reccli.nn.spectral import Spectrum, item_scale, spectrum
-from reccli.nn.text_head import RidgeHead, popularity_slope, tilted_items, tilted_users
-from reccli.nn.text_left_out import Generator, LeftOut, leave_out
+from reccli.nn.text_left_out import Generator
+from reccli.nn.text_numbers import Numbers
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
 from reccli.nn.text_words import Words
 
-__all__ = ["FittedEstimate", "Kernel", "SpectralEstimate", "fit_estimate"]
+__all__ = ["Kernel", "SpectralEstimate"]
 
 LANDMARKS = 2000
 MOST_ROWS = 50_000
@@ -32,9 +31,6 @@ WIDTH = 0.3
 RIDGE = 1.0
 FOLDS = 5
 BLOCK = 8192
-SCALES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-TILTS = (0.0, 0.1, 0.2, 0.4)
-SOME = 256
 
 
 class Kernel(nn.Module):
@@ -45,8 +41,9 @@ class Kernel(nn.Module):
         y(x) = k(x) A        k(x)_m = exp(-.3 |x - x_m|^2)
         A = argmin sum over w of |y(x_w) - [d_w^(1/2) V_w, d_w^(-1/2) V_w]|^2 + r tr(A^T K A)
 
-    with `x` the unit text vector beside the unit vector of the words, `V_w` an item's right singular vector and `d_w`
-    its interactions. The first half is an item as something to recommend, the second as part of a history.
+    with `x` the unit text vector, beside it that of the words or of the numbers where this ranks left-out items better
+    (`reccli.nn.text_choice`), `V_w` an item's right singular vector and `d_w` its interactions. The first half is an
+    item as something to recommend, the second as part of a history.
 
     It holds nothing before `fit`, or before a state is loaded.
 
@@ -62,7 +59,7 @@ class Kernel(nn.Module):
         self.register_buffer("landmark_MF", torch.zeros(0, 0))
         self.register_buffer("weight_MQ", torch.zeros(0, 0))
 
-    def fit(self, feature_IF: Tensor, found: Spectrum, generator: np.random.Generator) -> Tensor:
+    def fit(self, feature_IF: Tensor, found: Spectrum, generator: np.random.Generator, folds: int = FOLDS) -> Tensor:
         """Solve the regression; return the first half of each item as told by the other items, IR.
 
         That is what training has to look at: of an item that the regression has seen, it tells more than of a new one.
@@ -71,20 +68,21 @@ class Kernel(nn.Module):
             feature_IF: Text features of the catalogue.
             found: Spectrum of the training interactions.
             generator: Draws landmarks, folds, and the rows of the regression where there are very many.
+            folds: Into how many parts items are cut; with 0 items are told by all, themselves included.
         """
         warm_W = generator.permutation(np.flatnonzero(found.degree_I > 0))[:MOST_ROWS]
         self.landmark_MF = feature_IF[np.sort(warm_W[:LANDMARKS])]
         both = [found.item_IR * item_scale(found.degree_I, power)[:, None] for power in (0.5, -0.5)]
         target_IQ = torch.from_numpy(np.concatenate(both, axis=1))
-        folds = [np.sort(fold) for fold in np.array_split(generator.permutation(warm_W), FOLDS)]
-        sums = [self._sums(feature_IF, target_IQ, fold) for fold in folds]
+        parts = [np.sort(part) for part in np.array_split(generator.permutation(warm_W), max(folds, 1))]
+        sums = [self._sums(feature_IF, target_IQ, part) for part in parts]
         gram_MM = torch.stack([gram for gram, _ in sums]).sum(0)
         right_MQ = torch.stack([right for _, right in sums]).sum(0)
         self.weight_MQ = self._solved(gram_MM, right_MQ)
         told_IR: Tensor = self(feature_IF).chunk(2, 1)[0].clone()
-        for fold, (gram, right) in zip(folds, sums, strict=True):
+        for part, (gram, right) in zip(parts, sums, strict=True) if folds else ():
             weight_MR = self._solved(gram_MM - gram, (right_MQ - right)[:, : told_IR.shape[1]])
-            told_IR[fold] = self._near(feature_IF[fold]) @ weight_MR
+            told_IR[part] = self._near(feature_IF[part]) @ weight_MR
         return told_IR
 
     def _sums(self, feature_IF: Tensor, target_IQ: Tensor, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -128,14 +126,18 @@ class SpectralEstimate(nn.Module):
     item_IR: Tensor
     past_IR: Tensor
     scale: Tensor
+    word_weight: Tensor
+    number_weight: Tensor
     told_IR: Tensor
     own_E: Tensor
     total_U: Tensor
 
     def __init__(self, train: Histories) -> None:
         super().__init__()
-        self.words, self.kernel = Words(), Kernel()
+        self.words, self.numbers, self.kernel = Words(), Numbers(), Kernel()
         self.register_buffer("scale", torch.zeros(()))
+        self.register_buffer("word_weight", torch.zeros(()))
+        self.register_buffer("number_weight", torch.zeros(()))
         self.register_buffer("item_IR", torch.zeros(train.n_items, 0))
         self.register_buffer("past_IR", torch.zeros(train.n_items, 0))
         self.train_histories, self.weight_E = train, interaction_weights(train)
@@ -145,20 +147,38 @@ class SpectralEstimate(nn.Module):
         self.register_buffer("told_IR", torch.zeros(train.n_items, 0), persistent=False)
         self.sums: tuple[Tensor, int, Tensor] | None = None
 
-    def fit(self, base_ID: Tensor, texts: Sequence[str], *, scale: float, numpy_generator: Generator) -> None:
+    def fit(
+        self,
+        base_ID: Tensor,
+        texts: Sequence[str],
+        *,
+        scale: float,
+        words: float,
+        numbers: float,
+        numpy_generator: Generator,
+        folds: int = FOLDS,
+    ) -> None:
         """Learn from the training interactions.
 
         Args:
             base_ID: Centred text vectors of the catalogue.
             texts: Their texts.
             scale: Weight of the estimate's score beside the cosine.
+            words: Length of the vectors of words beside the text vectors of length 1; 0 for none.
+            numbers: Length of the vectors of numbers; 0 for none.
             numpy_generator: Gives a generator by name.
+            folds: Parts of the items, each told by the others for training; 0 where nothing is trained after it.
         """
         found = spectrum(self.train_histories, RANK, generator=numpy_generator("estimate spectrum"))
         warm_I = found.degree_I > 0
-        self.words.fit(texts, warm_I, numpy_generator("estimate words"))
+        self.word_weight.fill_(words)
+        if words:
+            self.words.fit(texts, warm_I, numpy_generator("estimate words"))
+        self.number_weight.fill_(numbers)
+        if numbers:
+            self.numbers.fit(texts, warm_I)
         feature_IF = self.features(base_ID, texts)
-        self.told_IR = self.kernel.fit(feature_IF, found, numpy_generator("estimate landmarks"))
+        self.told_IR = self.kernel.fit(feature_IF, found, numpy_generator("estimate landmarks"), folds)
         item_IR, past_IR = self.kernel(feature_IF).chunk(2, 1)
         seen_IR = torch.from_numpy(found.item_IR * item_scale(found.degree_I, -0.5)[:, None])
         self.scale.fill_(scale)
@@ -166,10 +186,12 @@ class SpectralEstimate(nn.Module):
         self.past_IR = torch.where(torch.from_numpy(warm_I).unsqueeze(1), seen_IR, past_IR)
 
     def features(self, base_ND: Tensor, texts: Sequence[str]) -> Tensor:
-        """Return text features, NF on the CPU: unit text vectors beside unit vectors of words."""
-        return torch.cat(
-            [functional.normalize(base_ND.float().cpu(), dim=1), torch.from_numpy(self.words.vectors(texts))], dim=1
-        )
+        """Return text features, NF on the CPU: unit text vectors, and those of words and numbers where these count."""
+        parts = [functional.normalize(base_ND.float().cpu(), dim=1)]
+        for weight, part in ((self.word_weight, self.words), (self.number_weight, self.numbers)):
+            if float(weight):
+                parts.append(float(weight) * torch.from_numpy(part.vectors(texts)))
+        return torch.cat(parts, dim=1)
 
     def _sums(self) -> Tensor:
         """Return the sum of each training user's places, UR."""
@@ -209,74 +231,6 @@ class SpectralEstimate(nn.Module):
         found_NQ: Tensor = self.kernel(self.features(base_ND, texts).to(self.scale.device))
         item_NR, past_NR = found_NQ.chunk(2, 1)
         return self.scale * item_NR, past_NR
-
-
-@dataclass(frozen=True)
-class FittedEstimate:
-    """An estimate, and the head and tilt that go with it.
-
-    Args:
-        estimate: Fitted, or without numbers.
-        head_DD: To be added to the identity.
-        tilt_D: Gives, by a product with a text vector, what to add to an item's cosine for its popularity.
-        story: One line for people.
-    """
-
-    estimate: SpectralEstimate
-    head_DD: Tensor
-    tilt_D: Tensor
-    story: str
-
-
-def fit_estimate(
-    base_ID: Tensor, texts: Sequence[str], train: Histories, head: RidgeHead, numpy_generator: Generator
-) -> FittedEstimate:
-    """Fit an estimate, with the weight that ranks items left out best; one without numbers where none helps.
-
-    Args:
-        base_ID: Centred text vectors.
-        texts: The texts.
-        train: Training interactions.
-        head: What was chosen without an estimate, and stays where none helps; with one the cosine is the plain one.
-        numpy_generator: Gives a generator by name.
-    """
-    estimate = SpectralEstimate(train)
-    drawn = leave_out(train, numpy_generator)
-    if not drawn:
-        return FittedEstimate(estimate, head.head_DD, head.tilt_D, head.story)
-    found = [_values(base_ID, texts, left, numpy_generator) for left in drawn]
-    unit = sum(unit for _, unit in found) / len(found)
-    values = {key: sum(values[key] for values, _ in found) / len(found) for key in found[0][0]}
-    scale, tilt = max(values, key=lambda key: values[key])
-    if not scale or values[scale, tilt] <= head.value:
-        return FittedEstimate(estimate, head.head_DD, head.tilt_D, head.story)
-    estimate.fit(base_ID, texts, scale=scale * unit, numpy_generator=numpy_generator)
-    story = (
-        f"head: beside the frozen vectors, places in the spectrum told by the texts ({scale:g}) and popularity "
-        f"({tilt:g}; ndcg@20 {values[scale, tilt]:.3f} on items left out, {head.plain:.3f} without)"
-    )
-    return FittedEstimate(estimate, torch.zeros_like(head.head_DD), tilt * popularity_slope(base_ID, train), story)
-
-
-def _values(
-    base_ID: Tensor, texts: Sequence[str], left: LeftOut, numpy_generator: Generator
-) -> tuple[dict[tuple[float, float], float], float]:
-    """Return NDCG@20 for each scale and tilt, and what makes the estimate's scores as spread as the cosines."""
-    estimate = SpectralEstimate(left.kept)
-    estimate.fit(base_ID, texts, scale=1.0, numpy_generator=numpy_generator)
-    user_HS = tilted_users(pool_histories(left.history, interaction_weights(left.history), base_ID))
-    past_HR = estimate.of_histories(left.history)
-    item_JD, item_JR = base_ID[left.item_J], estimate.item_IR[left.item_J]
-    cosine_HJ = user_HS[:SOME] @ tilted_items(item_JD, torch.zeros(len(item_JD))).T
-    unit = float(cosine_HJ.std() / (past_HR[:SOME] @ item_JR.T).std().clamp_min(1e-12))
-    popular_J = item_JD @ popularity_slope(base_ID, left.kept)
-    user_HT = torch.cat([user_HS, past_HR], dim=1)
-    values = {}
-    for tilt in TILTS:
-        item_JS = tilted_items(item_JD, tilt * popular_J)
-        for scale in SCALES:
-            values[scale, tilt] = left.value(user_HT, torch.cat([item_JS, scale * unit * item_JR], dim=1))
-    return values, unit
 
 
 def _mean(sum_BR: Tensor, weight_B1: Tensor) -> Tensor:

@@ -5,35 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
+from authors import world
 
 from reccli.api import Batch, Context, Histories
 from reccli.nn import text_estimate
 from reccli.nn.spectral import item_scale, spectrum
-from reccli.nn.text_estimate import Kernel, SpectralEstimate, fit_estimate
-from reccli.nn.text_head import ridge_head
+from reccli.nn.text_estimate import Kernel, SpectralEstimate
 
 torch.set_num_threads(1)
-AUTHORS = 20
-
-
-def world(seed: int = 0) -> tuple[torch.Tensor, list[str], Histories]:
-    """Each user likes two authors; authors are words of the texts, and the sentence model sees noise."""
-    rng = np.random.default_rng(seed)
-    author_I = rng.integers(0, AUTHORS, 300)
-    likes_UA = np.stack([np.isin(np.arange(AUTHORS), rng.choice(AUTHORS, 2, replace=False)) for _ in range(120)])
-    likes_UI = likes_UA[:, author_I] & (rng.random((120, 300)) < 0.5)
-    likes_UI[:, 280:] = False
-    user, item = np.nonzero(likes_UI)
-    base_ID = torch.from_numpy(rng.standard_normal((300, 8)).astype(np.float32))
-    texts = [f"title{rng.integers(10**6)} author{author}" for author in author_I]
-    return base_ID, texts, Histories.from_arrays(user, item, n_users=120, n_items=300)
 
 
 def fitted(train: Histories, base_ID: torch.Tensor, texts: list[str]) -> SpectralEstimate:
     estimate = SpectralEstimate(train)
-    estimate.fit(base_ID, texts, scale=2.0, numpy_generator=Context(seed=1).numpy_generator)
+    estimate.fit(base_ID, texts, scale=2.0, words=1.0, numbers=0.6, numpy_generator=Context(seed=1).numpy_generator)
     return estimate
 
 
@@ -79,36 +64,6 @@ def test_rows_of_training_leave_their_own_positive_out() -> None:
         mine = train.item_E[train.user_E == int(user[number])]
         slow.append(estimate.past_IR[mine[mine != int(item[number])]].mean(0))
     torch.testing.assert_close(estimate.of_rows(batch), torch.stack(slow), atol=1e-5, rtol=1e-4)
-
-
-def test_it_places_new_items_by_their_authors_and_is_chosen_for_it() -> None:
-    base_ID, texts, train = world()
-    generator = Context(seed=1).numpy_generator
-    found = fit_estimate(base_ID, texts, train, ridge_head(base_ID, train, generator), generator)
-    assert "told by the texts" in found.story
-    user_UR = found.estimate.of_histories(train)
-    new_NR, past_NR = found.estimate.of_texts(base_ID[280:], texts[280:])
-    torch.testing.assert_close(new_NR, found.estimate.eval().of_items(torch.arange(280, 300)), atol=1e-4, rtol=1e-4)
-    assert past_NR.shape == new_NR.shape
-    taste_UA = np.zeros((120, AUTHORS))
-    author_I = np.array([int(text.split("author")[1]) for text in texts])
-    np.add.at(taste_UA, (train.user_E, author_I[train.item_E]), 1)
-    score_UN = (user_UR @ new_NR.T).numpy()
-    right_UN = taste_UA[:, author_I[280:]] > 0
-    assert score_UN[right_UN].mean() > score_UN[~right_UN].mean() + 2 * score_UN[~right_UN].std()
-
-
-def test_without_a_weight_that_helps_it_has_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    base_ID, texts, train = world()
-    monkeypatch.setattr(text_estimate, "SCALES", (0.0,))
-    generator = Context(seed=1).numpy_generator
-    head = ridge_head(base_ID, train, generator)
-    found = fit_estimate(base_ID, texts, train, head, generator)
-    assert found.story == head.story
-    assert found.head_DD is head.head_DD
-    assert found.estimate.of_histories(train).shape == (120, 0)
-    assert found.estimate.of_items(torch.tensor([1, 2])).shape == (2, 0)
-    assert found.estimate.of_texts(base_ID[:2], texts[:2])[0].shape == (2, 0)
 
 
 def test_a_state_goes_from_a_fitted_one_to_an_empty_one(tmp_path: Path) -> None:
