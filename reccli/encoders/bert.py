@@ -1,4 +1,4 @@
-"""Items by their texts through a BERT-like model; users by the items of their history. B rows, N and I items, U users."""
+"""Items by their texts through a BERT-like model; users by the items of their history. B rows, N, I items, U users."""
 
 from __future__ import annotations
 
