@@ -128,12 +128,16 @@ def ridge(split: Split) -> np.ndarray:
 
 def ours(workspace: Path, split: Split, flags: list[str]) -> np.ndarray:
     """Train `bert` and return its lists of the test items."""
-    reccli(workspace, "finetune", "--encoder", "bert", *flags)
-    allowed = workspace / "test-items.txt"
-    allowed.write_text("\n".join(split.ids[item] for item in split.held("test")) + "\n", encoding="utf-8")
-    text = reccli(
-        workspace, "recommend", "--as-of", "test", "-k", str(K), "--items-allow", str(allowed), "--format", "csv"
-    )
+    reccli(workspace, "finetune", "--encoder", "bert", "--name", "bert", *flags)
+    return listed(workspace, split, "bert", split.held("test"))
+
+
+def listed(workspace: Path, split: Split, run: str, candidates: np.ndarray) -> np.ndarray:
+    """Return a run's lists of some items, what is known before the test part left out."""
+    allowed = workspace / "allowed-items.txt"
+    allowed.write_text("\n".join(split.ids[item] for item in candidates) + "\n", encoding="utf-8")
+    flags = ["--as-of", "test", "-k", str(K), "--items-allow", str(allowed), "--format", "csv"]
+    text = reccli(workspace, "recommend", "--run", run, *flags)
     user = {name: code for code, name in enumerate(split.users)}
     item = {name: code for code, name in enumerate(split.ids)}
     list_UK = np.zeros((len(user), K), np.int64)

@@ -28,13 +28,15 @@ class TextProjection(nn.Module):
     Args:
         size: T.
         dim: D.
+        doubt: Power of `likeness` by which the cosines of items without an id fall, 0 to 1.
     """
 
     instead_TD: Tensor
     likeness: Tensor
 
-    def __init__(self, size: int, dim: int) -> None:
+    def __init__(self, size: int, dim: int, *, doubt: float = 1.0) -> None:
         super().__init__()
+        self.doubt = doubt
         self.beside_TD = nn.Parameter(torch.zeros(size, dim))
         self.register_buffer("instead_TD", torch.zeros(size, dim))
         self.register_buffer("likeness", torch.ones(()))
@@ -55,9 +57,10 @@ class TextProjection(nn.Module):
     def doubted(self, vector_ND: Tensor, has_id_N: Tensor) -> Tensor:
         """Return vectors with one number more, which users have 0 for: it lowers the cosines of items without an id.
 
-        A user's cosine with such an item is `likeness` times that with the item's text: what it is expected to be.
+        A user's cosine with such an item is that with the item's text times `likeness`, what it is expected to be, or
+        times a power of it.
         """
-        doubt = (1.0 / self.likeness.square() - 1.0).sqrt()
+        doubt = (self.likeness.pow(-2.0 * self.doubt) - 1.0).sqrt()
         return torch.cat([vector_ND, vector_ND.norm(dim=1, keepdim=True) * doubt * ~has_id_N[:, None]], dim=1)
 
     def forward(self, text_NT: Tensor, has_id_N: Tensor) -> Tensor:

@@ -46,3 +46,15 @@ def test_cosines_of_items_without_an_id_are_lowered_to_what_is_expected() -> Non
         plain = torch.cosine_similarity(user, guess[item], dim=0)
         lowered = torch.cosine_similarity(longer, got[item], dim=0)
         torch.testing.assert_close(lowered, plain if has_id[item] else plain * model.likeness, atol=1e-5, rtol=1e-4)
+
+
+def test_doubt_is_a_power_of_the_likeness() -> None:
+    vector_ND, user_D = torch.randn(3, 4), torch.tensor([1.0, 0.5, -1.0, 2.0, 0.0])
+    cosines = {}
+    for doubt in (0.0, 0.5, 1.0):
+        model = TextProjection(2, 4, doubt=doubt)
+        model.likeness.fill_(0.25)
+        seen_ND = model.doubted(vector_ND, torch.zeros(3, dtype=torch.bool))
+        cosines[doubt] = torch.cosine_similarity(seen_ND, user_D[None], dim=1)
+    torch.testing.assert_close(cosines[1.0], 0.25 * cosines[0.0])
+    torch.testing.assert_close(cosines[0.5], 0.5 * cosines[0.0])
