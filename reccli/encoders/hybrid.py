@@ -85,7 +85,7 @@ class Hybrid(Encoder):
         """Length of the vectors: 64 to 512."""
         drop: float = Field(default=0.2, ge=0, lt=1)
         """Share of items whose ids are dropped in an epoch: 0.1 to 0.5; 0 for none."""
-        doubt: float = Field(default=0.6, ge=0, le=1)
+        doubt: float = Field(default=0.8, ge=0, le=1)
         """How far items that nobody met stand back: 1 as far as texts are unsure (few are listed), 0 not at all."""
         layers: Literal[0, 2] = 2
         """Steps over the graph; 0 for none."""
