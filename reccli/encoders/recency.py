@@ -18,14 +18,14 @@ from torch.nn import functional
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.tables import look_up
-from reccli.nn.worded_table import WordedTable
+from reccli.nn.worded_table import WordedItems, WordedTable
 
 __all__ = ["Recency"]
 
 BLOCK = 8192
 
 
-class Recency(Encoder):
+class Recency(WordedItems, Encoder):
     """Predict what comes next from the history, the newest entries first in weight.
 
     ::
@@ -141,23 +141,6 @@ class Recency(Encoder):
     def users(self, batch: Batch) -> Tensor:
         """Return what came before each row, pooled and mapped, BD."""
         return self._mapped(self.bags.of_rows(batch))
-
-    def items(self, item_N: Tensor) -> Tensor:
-        """Return vectors by code, ND."""
-        item_ND: Tensor = self.table(item_N)
-        return item_ND
-
-    def all_items(self) -> Tensor:
-        """Return the whole catalogue, ID."""
-        return self.table.all_items()
-
-    def adversarial_tables(self) -> list[nn.Parameter]:
-        """Return the table of items."""
-        return [self.table.item_ID]
-
-    def regularised(self, batch: Batch) -> list[Tensor]:
-        """Return the batch's positives, without their words."""
-        return [look_up(self.table.item_ID, batch.item_B)]
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield all but the exponent of ages, and that, which takes larger steps and no decay."""

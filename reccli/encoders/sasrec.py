@@ -17,15 +17,14 @@ from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, Tr
 from reccli.errors import ConfigError
 from reccli.nn.causal_reader import CausalReader
 from reccli.nn.history_windows import HistoryWindows, Piece
-from reccli.nn.tables import look_up
-from reccli.nn.worded_table import WordedTable
+from reccli.nn.worded_table import WordedItems, WordedTable
 
 __all__ = ["SASRec"]
 
 BLOCK = 2048
 
 
-class SASRec(Encoder):
+class SASRec(WordedItems, Encoder):
     """Read the history from left to right; the state after the newest entry is the user.
 
     ::
@@ -139,23 +138,6 @@ class SASRec(Encoder):
     def users(self, batch: Batch) -> Tensor:
         """Return what each row has read of its history, BD."""
         return self._read(self.windows.of_batch(batch))
-
-    def items(self, item_N: Tensor) -> Tensor:
-        """Return vectors by code, ND."""
-        item_ND: Tensor = self.table(item_N)
-        return item_ND
-
-    def all_items(self) -> Tensor:
-        """Return the whole catalogue, ID."""
-        return self.table.all_items()
-
-    def adversarial_tables(self) -> list[nn.Parameter]:
-        """Return the table of items."""
-        return [self.table.item_ID]
-
-    def regularised(self, batch: Batch) -> list[Tensor]:
-        """Return the batch's positives, without their words."""
-        return [look_up(self.table.item_ID, batch.item_B)]
 
     def parameter_groups(self) -> Iterator[dict[str, Any]]:
         """Yield what decays, and norms and biases, which do not."""

@@ -1,6 +1,6 @@
 """Item vectors by id, with what the words of an item's text add.
 
-N items asked for, I items, W word vector, D embedding.
+B batch rows, N items asked for, I items, W word vector, D embedding.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reccli.api.batch import Batch
 from reccli.api.component import Context
 from reccli.api.data import TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 from reccli.nn.text_words import Words
 
-__all__ = ["WordedTable"]
+__all__ = ["WordedItems", "WordedTable"]
 
 
 class WordedTable(nn.Module):
@@ -86,6 +87,33 @@ class WordedTable(nn.Module):
         if self.projection_WD is None:
             return self.item_ID
         return self.item_ID + self.word_IW @ self.projection_WD
+
+
+class WordedItems:
+    """The item side of an encoder whose items are a `WordedTable`; stands before `Encoder` among the bases.
+
+    Shapes:
+        codes N -> ND; the whole catalogue ID.
+    """
+
+    table: WordedTable
+
+    def items(self, item_N: Tensor) -> Tensor:
+        """Return vectors by code, ND."""
+        item_ND: Tensor = self.table(item_N)
+        return item_ND
+
+    def all_items(self) -> Tensor:
+        """Return the whole catalogue, ID."""
+        return self.table.all_items()
+
+    def adversarial_tables(self) -> list[nn.Parameter]:
+        """Return the table of items."""
+        return [self.table.item_ID]
+
+    def regularised(self, batch: Batch) -> list[Tensor]:
+        """Return the batch's positives, without their words."""
+        return [look_up(self.table.item_ID, batch.item_B)]
 
 
 def _flattened(word_IW: Tensor) -> Tensor:
