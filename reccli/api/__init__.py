@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reccli.api.objective import Objective, Pretrained
     from reccli.api.reader import Reader, Table
     from reccli.api.sampler import Sampler
+    from reccli.api.search import Choices, Range
     from reccli.api.similarity import Similarity
     from reccli.api.vectors import MixedVectors
 
@@ -29,6 +30,7 @@ API_VERSION = 1
 _HOMES = {
     "Batch": "batch",
     "CatalogueMetric": "metric",
+    "Choices": "search",
     "Component": "component",
     "ComponentSettings": "component",
     "Context": "component",
@@ -43,6 +45,7 @@ _HOMES = {
     "Negatives": "batch",
     "Objective": "objective",
     "Pretrained": "objective",
+    "Range": "search",
     "RankingMetric": "metric",
     "RatingMetric": "metric",
     "Reader": "reader",
@@ -57,6 +60,7 @@ __all__ = [
     "API_VERSION",
     "Batch",
     "CatalogueMetric",
+    "Choices",
     "Component",
     "ComponentSettings",
     "Context",
@@ -71,6 +75,7 @@ __all__ = [
     "Negatives",
     "Objective",
     "Pretrained",
+    "Range",
     "RankingMetric",
     "RatingMetric",
     "Reader",

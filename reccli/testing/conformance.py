@@ -10,7 +10,7 @@ from unittest import SkipTest
 from pydantic import ValidationError
 
 from reccli import registry
-from reccli.api import API_VERSION, Component
+from reccli.api import API_VERSION, Choices, Component, Range
 
 __all__ = ["Conformance"]
 
@@ -83,3 +83,38 @@ class Conformance:
         else:
             raise AssertionError(f"{self.component_class.__name__}.Settings accepts unknown names")
         self.expect(bool(settings_class.model_config.get("frozen")), "settings are not frozen")
+
+    def test_search_spaces(self) -> None:
+        """A declared search space holds the default, is one that can be searched, and is taken value by value."""
+        settings_class = self.component_class.Settings
+        for name, field in settings_class.model_fields.items():
+            declared = [entry for entry in field.metadata if isinstance(entry, Range | Choices)]
+            self.expect(len(declared) < 2, f"setting '{name}' has {len(declared)} search spaces")
+            for space in declared:
+                self._searchable(name, space)
+                default = field.get_default(call_default_factory=True)
+                self.expect(space.holds(default), f"setting '{name}': its default {default!r} is not in {space}")
+                for value in _values(space):
+                    taken = self._taken(name, value)
+                    self.expect(taken == value, f"setting '{name}' makes {taken!r} of {value!r}, which is in its space")
+
+    def _searchable(self, name: str, space: Range | Choices) -> None:
+        if isinstance(space, Choices):
+            few = f"setting '{name}' has fewer than two different choices"
+            self.expect(len(set(map(repr, space.values))) == len(space.values) > 1, few)
+            return
+        self.expect(space.low < space.high, f"setting '{name}': {space} is no range")
+        self.expect(not space.log or space.low > 0, f"setting '{name}': a log range begins above 0, not at {space.low}")
+
+    def _taken(self, name: str, value: Any) -> Any:
+        try:
+            return getattr(self.component_class.Settings(**{**self.settings, name: value}), name)
+        except ValidationError as error:
+            refused = error.errors()[0]["msg"]
+            raise AssertionError(
+                f"{self.kind} {self.component_class.__name__}: setting '{name}' refuses {value!r}: {refused}"
+            ) from None
+
+
+def _values(space: Range | Choices) -> tuple[Any, ...]:
+    return space.values if isinstance(space, Choices) else (space.low, space.high)

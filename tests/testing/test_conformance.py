@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Annotated
 from unittest import SkipTest
 
 import pytest
+from pydantic import Field
 
-from reccli.api import Component, ComponentSettings
+from reccli.api import Choices, Component, ComponentSettings, Range
 from reccli.losses.bpr import BPR
 from reccli.testing import LossConformance
 from reccli.testing.conformance import Conformance
@@ -61,6 +63,45 @@ class ForgetfulWithSize(Forgetful):
     class Settings(ComponentSettings):
         size: int = 1
         """Words."""
+
+
+def searched(annotation, default):
+    """A component with one setting of a search space."""
+
+    class Settings(ComponentSettings):
+        size: annotation = default
+        """Words."""
+
+    return type("Searched", (Component,), {"Settings": Settings})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "match"),
+    [
+        (Annotated[float, Range(1, 2), Range(1, 3)], 1.0, "setting 'size' has 2 search spaces"),
+        (Annotated[float, Range(2, 1)], 1.5, "2 to 1 is no range"),
+        (Annotated[float, Range(0, 1, log=True)], 0.5, "a log range begins above 0, not at 0"),
+        (Annotated[float, Range(1, 2)], 3.0, "its default 3.0 is not in 1 to 2"),
+        (Annotated[float, Range(1, 2)], Field(default=1.0, le=1.5), "refuses 2: Input should be less than or equal"),
+        (Annotated[int, Range(1, 2.5)], 1, "refuses 2.5: Input should be a valid integer"),
+        (Annotated[int, Choices((1,))], 1, "fewer than two different choices"),
+        (Annotated[int, Choices((1, 1))], 1, "fewer than two different choices"),
+        (Annotated[int, Choices((1, 2))], 3, "its default 3 is not in 1, 2"),
+        (Annotated[int, Choices((1, "2"))], 1, "makes 2 of '2', which is in its space"),
+    ],
+)
+def test_a_search_space_that_cannot_be_searched_is_found(fails, annotation, default, match):
+    fails(Conformance, searched(annotation, default), "test_search_spaces", match)
+
+
+def test_search_spaces_that_can_be_searched_pass():
+    for annotation, default in [
+        (Annotated[float, Range(0.5, 2, log=True)], Field(default=1.0, gt=0)),
+        (Annotated[int, Range(1, 8)], 4),
+        (Annotated[int | str, Choices(("auto", 2))], "auto"),
+        (int, 3),
+    ]:
+        type("Kit", (Conformance,), {"component": searched(annotation, default)})().test_search_spaces()
 
 
 @pytest.mark.parametrize(
