@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.text_choice import fit_estimate
 from reccli.nn.text_estimate import SpectralEstimate
 from reccli.nn.text_folder import find_model, model_determinants
@@ -95,7 +95,7 @@ class Bert(Encoder):
         """Texts encoded at a time."""
         centre: bool = True
         """Subtract the mean vector of the items seen in training."""
-        recency: float = Field(default=0.0, ge=0, le=4)
+        recency: Annotated[float, Range(0.0, 1.0)] = Field(default=0.0, ge=0, le=4)
         """Exponent by which older interactions count less; 0 for the plain mean, up to about 1."""
         history: int = Field(default=0, ge=0)
         """Newest interactions of a user that count; 0 for all."""

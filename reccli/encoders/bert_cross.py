@@ -6,7 +6,7 @@ R pairs of user and item, B batch rows, N items, U users, I items, S entries sho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, Context, Encoder, Histories, Range, TrainingData
 from reccli.errors import ConfigError, DamagedArtifactError
 from reccli.nn.evidence import Evidence, Seen
 from reccli.nn.pair_tokens import PairTokens
@@ -85,11 +85,11 @@ class BertCross(Encoder):
         """What is trained: `head`, `lora`, `last-N` layers, `all`, or `auto`."""
         pooling: Literal["auto", "mean", "cls", "last"] = "auto"
         """How tokens become a vector; `auto` is what the model's folder says, else the mean."""
-        shown: int = Field(default=4, ge=0, le=64)
+        shown: Annotated[int, Choices((2, 4, 8))] = Field(default=4, ge=0, le=64)
         """Entries of the history that are read, the most similar ones."""
         nearest: int = Field(default=20, ge=1)
         """Entries of the history that evidence is taken from: 10 to 50."""
-        temperature: float = Field(default=0.1, gt=0)
+        temperature: Annotated[float, Range(0.05, 0.5, log=True)] = Field(default=0.1, gt=0)
         """How fast evidence falls with the cosine: 0.05 to 0.2."""
         max_length: int = Field(default=128, ge=16, le=8192)
         """Tokens of a pair."""

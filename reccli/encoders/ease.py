@@ -6,7 +6,7 @@ U users, I items, R components, E interactions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.held_out import hold_out, ndcg
 from reccli.nn.spectral import Spectrum, fold_in, spectrum
 
@@ -76,9 +76,9 @@ class Ease(Encoder):
 
         rank: int = Field(default=1024, ge=1)
         """Components; exact where it reaches the number of users or of items."""
-        l2: float | Literal["auto"] = "auto"
+        l2: Annotated[float | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
         """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
-        user_power: float | Literal["auto"] = "auto"
+        user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
         n_iter: int = Field(default=3, ge=1, le=50)
         """Passes of the decomposition."""

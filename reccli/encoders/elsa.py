@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.held_out import ndcg
 from reccli.nn.sparse_choice import trial
 from reccli.nn.spectral import fold_in, spectrum
@@ -70,11 +70,11 @@ class Elsa(Encoder):
     class Settings(ComponentSettings):
         """Settings of `elsa`."""
 
-        rank: int = Field(default=256, ge=1)
+        rank: Annotated[int, Choices((64, 128, 256, 512))] = Field(default=256, ge=1)
         """Components: 64 to 1,024."""
         epochs: int | Literal["auto"] = "auto"
         """Passes over the users: 1 to 20, or `auto` to choose on held-out training rows."""
-        learning_rate: float = Field(default=0.01, gt=0.0)
+        learning_rate: Annotated[float, Range(0.002, 0.05, log=True)] = Field(default=0.01, gt=0.0)
         """Step of NAdam: 0.001 to 0.1."""
         batch_size: int = Field(default=512, ge=1)
         """Users a step: 128 to 2,048."""

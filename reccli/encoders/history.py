@@ -6,14 +6,14 @@ N items asked for, D embedding.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.pooling import pool, ragged, recency
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 
@@ -74,13 +74,13 @@ class History(Encoder):
     class Settings(ComponentSettings):
         """Settings of `history`."""
 
-        dim: int = Field(default=256, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256, 512))] = Field(default=256, ge=1)
         """Length of the vectors: 64 to 512."""
         order: Literal["auto", "causal", "set"] = "auto"
         """`causal` pools what came before a row, `set` all the rest; `auto` is causal where the future is predicted."""
-        mask: float = Field(default=0.5, ge=0, lt=1)
+        mask: Annotated[float, Range(0.3, 0.7)] = Field(default=0.5, ge=0, lt=1)
         """With `set`: share of a history hidden in an epoch; what is hidden is trained on."""
-        dropout: float = Field(default=0.2, ge=0, lt=1)
+        dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
         """With `causal`: share of history entries left out in a step."""
         window: int = Field(default=100, ge=1)
         """With `causal`: entries looked back upon."""

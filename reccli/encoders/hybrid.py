@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.gate import Gate
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.propagation import Propagation
@@ -81,9 +81,9 @@ class Hybrid(Encoder):
     class Settings(TextReading):
         """Settings of `hybrid`."""
 
-        dim: int = Field(default=256, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256, 512))] = Field(default=256, ge=1)
         """Length of the vectors: 64 to 512."""
-        drop: float = Field(default=0.2, ge=0, lt=1)
+        drop: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
         """Share of items whose ids are dropped in an epoch: 0.1 to 0.5; 0 for none."""
         doubt: float = Field(default=0.8, ge=0, le=1)
         """How far items that nobody met stand back: 1 as far as texts are unsure (few are listed), 0 not at all."""
@@ -91,7 +91,7 @@ class Hybrid(Encoder):
         """Steps over the graph; 0 for none."""
         order: Literal["auto", "causal", "set"] = "auto"
         """`causal` pools what came before a row, `set` all the rest; `auto` is causal where the future is predicted."""
-        mask: float = Field(default=0.5, ge=0, lt=1)
+        mask: Annotated[float, Range(0.3, 0.7)] = Field(default=0.5, ge=0, lt=1)
         """With `set`: share of a history hidden in an epoch; what is hidden is trained on."""
         dropout: float = Field(default=0.2, ge=0, lt=1)
         """With `causal`: share of history entries left out in an epoch."""

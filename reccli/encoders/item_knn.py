@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.sparse_table import SparseTable
@@ -93,7 +93,7 @@ class ItemKnn(Encoder):
     class Settings(ComponentSettings):
         """Settings of `item-knn`."""
 
-        neighbours: int = Field(default=400, ge=1)
+        neighbours: Annotated[int, Choices((100, 200, 400, 800))] = Field(default=400, ge=1)
         """Items kept for each item of a history: 50 to 2,000."""
         weighting: Weighting | Literal["auto"] = "auto"
         """How users' rows are weighted: `none`, `tf-idf`, `bm25`, or `auto` to choose on held-out training rows."""
@@ -103,7 +103,7 @@ class ItemKnn(Encoder):
         """How much less popular items of a history say: 0 to 1, or `auto`."""
         item_power: float | Literal["auto"] = "auto"
         """How much popularity is taken out of the score: 0 to 0.5, or `auto`."""
-        shrink: float = Field(default=0.0, ge=0.0)
+        shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared users at which a similarity counts half: 0 to 100."""
 
     trainable: ClassVar[bool] = False

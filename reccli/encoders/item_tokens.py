@@ -7,14 +7,14 @@ D embedding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.history_bags import HistoryBags
 from reccli.nn.item_sequences import ItemReader, Sequences
@@ -73,15 +73,15 @@ class ItemTokens(Encoder):
     class Settings(ComponentSettings):
         """Settings of `item-tokens`."""
 
-        dim: int = Field(default=128, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256))] = Field(default=128, ge=1)
         """Length of the vectors: 64 to 256."""
-        layers: int = Field(default=2, ge=1, le=12)
+        layers: Annotated[int, Choices((1, 2, 3))] = Field(default=2, ge=1, le=12)
         """Layers of the transformer: 1 to 4."""
         heads: int = Field(default=4, ge=1)
         """Heads of its attention; divides `dim`."""
         window: int = Field(default=50, ge=1)
         """Entries of a history that are read: 20 to 200."""
-        dropout: float = Field(default=0.2, ge=0, lt=1)
+        dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
         """Dropout of tokens and layers: 0.1 to 0.5."""
         order: Literal["auto", "causal", "set"] = "auto"
         """`causal` reads what came before a row, `set` all the rest; `auto` is causal where the future is predicted."""

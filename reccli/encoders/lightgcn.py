@@ -5,13 +5,13 @@ U users, I items, B rows, N items asked for, D embedding.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.propagation import Propagation
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 
@@ -58,9 +58,9 @@ class LightGCN(Encoder):
     class Settings(ComponentSettings):
         """Settings of `lightgcn`."""
 
-        dim: int = Field(default=128, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256))] = Field(default=128, ge=1)
         """Length of the vectors: 32 to 256."""
-        layers: int = Field(default=2, ge=0, le=8)
+        layers: Annotated[int, Choices((1, 2, 3))] = Field(default=2, ge=0, le=8)
         """How often vectors are propagated: 1 to 4."""
         start: Literal["auto", "spectrum", "random"] = "auto"
         """What the tables start from; `auto` is the spectrum, and random for ratings and labels."""

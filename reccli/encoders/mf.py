@@ -5,13 +5,13 @@ U users, I items, B rows, N items asked for, D embedding.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 
 __all__ = ["MF"]
@@ -57,7 +57,7 @@ class MF(Encoder):
     class Settings(ComponentSettings):
         """Settings of `mf`."""
 
-        dim: int = Field(default=128, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256))] = Field(default=128, ge=1)
         """Length of the vectors: 32 to 512."""
         start: Literal["auto", "spectrum", "random"] = "auto"
         """What the tables start from; `auto` is the spectrum, and random for ratings and labels."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.tables import look_up
 from reccli.nn.worded_table import WordedItems, WordedTable
@@ -79,9 +79,9 @@ class Recency(WordedItems, Encoder):
     class Settings(ComponentSettings):
         """Settings of `recency`."""
 
-        dim: int = Field(default=512, ge=1)
+        dim: Annotated[int, Choices((128, 256, 512))] = Field(default=512, ge=1)
         """Length of the vectors: 128 to 512."""
-        dropout: float = Field(default=0.5, ge=0, lt=1)
+        dropout: Annotated[float, Range(0.2, 0.7)] = Field(default=0.5, ge=0, lt=1)
         """Share of the numbers of history vectors that a step does not see."""
         hidden: float = Field(default=0.0, ge=0, lt=1)
         """Share of history entries left out in an epoch."""

@@ -6,14 +6,14 @@ B batch rows, N items asked for, I items, U users, R sequences, L their length, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.causal_reader import CausalReader
 from reccli.nn.history_windows import HistoryWindows, Piece
@@ -73,15 +73,15 @@ class SASRec(WordedItems, Encoder):
     class Settings(ComponentSettings):
         """Settings of `sasrec`."""
 
-        dim: int = Field(default=128, ge=1)
+        dim: Annotated[int, Choices((64, 128, 256))] = Field(default=128, ge=1)
         """Length of the vectors: 64 to 256."""
-        layers: int = Field(default=1, ge=1, le=12)
+        layers: Annotated[int, Choices((1, 2))] = Field(default=1, ge=1, le=12)
         """Layers of the transformer: 1 to 4."""
         heads: int = Field(default=1, ge=1)
         """Heads of its attention; divides `dim`."""
         window: int = Field(default=50, ge=1)
         """Entries of a history that are read."""
-        dropout: float = Field(default=0.2, ge=0, lt=1)
+        dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
         """Dropout of entries, attention and layers."""
         words: Literal["auto", "yes", "no"] = "auto"
         """Whether the words of texts are part of item vectors; `auto` where there are texts."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.held_out import hold_out, ndcg
 from reccli.nn.spectral import Spectrum, fold_in, item_scale, spectrum
 
@@ -64,9 +64,9 @@ class Spectral(Encoder):
     class Settings(ComponentSettings):
         """Settings of `spectral`."""
 
-        rank: int | Literal["auto"] = "auto"
+        rank: Annotated[int | Literal["auto"], Choices(("auto", 64, 128, 256, 512))] = "auto"
         """Components: 64 to 1,024, or `auto` to choose among 32, 64, ... 1,024 on held-out training rows."""
-        exponent: float | Literal["auto"] = "auto"
+        exponent: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.2, 0.4, 0.6))] = "auto"
         """Power of popularity between history and item: 0 to 0.6, or `auto` to choose like the rank."""
         n_iter: int = Field(default=3, ge=1, le=50)
         """Passes of the decomposition: 3, or more for digits that do not matter to rankings."""

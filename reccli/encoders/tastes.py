@@ -6,14 +6,14 @@ B batch rows, N items asked for, U users, I items, T text vector, F features, K 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, Context, Encoder, Histories, TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_items import item_texts
@@ -70,9 +70,9 @@ class Tastes(Encoder):
     class Settings(TextReading):
         """Settings of `tastes`."""
 
-        dim: int = Field(default=256, ge=1)
+        dim: Annotated[int, Choices((128, 256, 384))] = Field(default=256, ge=1)
         """Features of a text: 128 to 512."""
-        chosen: int = Field(default=64, ge=0)
+        chosen: Annotated[int, Choices((0, 32, 64, 128))] = Field(default=64, ge=0)
         """Numbers of the part that reads which items a user chose to rate: 16 to 128; 0 for none."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history", "ratings"})

@@ -6,14 +6,14 @@ U users, T training users, I items.
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.neighbours import by_power, nearest, weighted
 from reccli.nn.sparse_choice import trial
 from reccli.nn.sparse_table import SparseTable
@@ -72,11 +72,11 @@ class UserKnn(Encoder):
     class Settings(ComponentSettings):
         """Settings of `user-knn`."""
 
-        neighbours: int | Literal["auto"] = "auto"
+        neighbours: Annotated[int | Literal["auto"], Choices(("auto", 50, 100, 200, 400))] = "auto"
         """Training users that count: 25 to 800, or `auto` to choose on held-out training rows."""
         weighting: Weighting | Literal["auto"] = "auto"
         """How items are weighted: `none`, `tf-idf`, `bm25`, or `auto`."""
-        shrink: float = Field(default=0.0, ge=0.0)
+        shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared items at which a similarity counts half: 0 to 100."""
 
     trainable: ClassVar[bool] = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 
 __all__ = ["BCE"]
 
@@ -59,7 +59,7 @@ class BCE(Loss):
     class Settings(ComponentSettings):
         """Settings of `bce`."""
 
-        temperature: float = Field(default=1.0, gt=0)
+        temperature: Annotated[float, Range(0.05, 2.0, log=True)] = Field(default=1.0, gt=0)
         """What similarities are divided by (not for labels): 1 for dot products, 0.05 to 0.3 for cosines."""
         negative_weight: float = Field(default=1.0, ge=0)
         """Weight of the mean over the negatives against the positive (not for labels)."""

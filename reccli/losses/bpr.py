@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 
 __all__ = ["BPR"]
 
@@ -52,7 +52,7 @@ class BPR(Loss):
     class Settings(ComponentSettings):
         """Settings of `bpr`."""
 
-        temperature: float = Field(default=1.0, gt=0)
+        temperature: Annotated[float, Range(0.05, 2.0, log=True)] = Field(default=1.0, gt=0)
         """What score differences are divided by: 1 for dot products, 0.05 to 0.5 for cosines."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})

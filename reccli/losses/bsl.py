@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import ConfigError
 from reccli.nn.user_negatives import negative_scores, to_rows
 
@@ -72,9 +72,9 @@ class BSL(Loss):
     class Settings(ComponentSettings):
         """Settings of `bsl`."""
 
-        temperature: float = Field(default=0.2, gt=0)
+        temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """Temperature of the negatives: 0.05 to 0.3 for cosines, about 1 for dot products."""
-        positive_temperature: float = Field(default=0.2, gt=0)
+        positive_temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """Temperature of a user's positives: 1 to 3 times that of the negatives."""
         radius: float = Field(default=0.0, ge=0)
         """If above 0, the negatives' temperature is learned, so that they are tilted by this divergence: 0.5 to 4."""

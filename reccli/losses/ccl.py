@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.nn.user_negatives import negative_scores, to_rows
 
 __all__ = ["CCL"]
@@ -54,9 +54,9 @@ class CCL(Loss):
     class Settings(ComponentSettings):
         """Settings of `ccl`."""
 
-        margin: float = Field(default=0.4, ge=-1, le=1)
+        margin: Annotated[float, Range(0.0, 0.9)] = Field(default=0.4, ge=-1, le=1)
         """Similarity up to which a negative is let be: 0 to 0.9 for cosines."""
-        negative_weight: float = Field(default=150.0, ge=0)
+        negative_weight: Annotated[float, Range(10.0, 500.0, log=True)] = Field(default=150.0, ge=0)
         """Weight of the mean over the negatives against the positive: 10 to 300."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.nn.blocks import in_blocks
 
 __all__ = ["DirectAU"]
@@ -60,7 +60,7 @@ class DirectAU(Loss):
     class Settings(ComponentSettings):
         """Settings of `directau`."""
 
-        gamma: float = Field(default=1.0, ge=0)
+        gamma: Annotated[float, Range(0.2, 5.0, log=True)] = Field(default=1.0, ge=0)
         """Weight of uniformity against alignment: 0.2 to 10."""
         sharpness: float = Field(default=2.0, gt=0)
         """How much near pairs count more than far ones (t in the paper)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import PluginError
 from reccli.nn.user_negatives import negative_scores, to_rows
 
@@ -60,9 +60,9 @@ class GBCE(Loss):
     class Settings(ComponentSettings):
         """Settings of `gbce`."""
 
-        temperature: float = Field(default=1.0, gt=0)
+        temperature: Annotated[float, Range(0.05, 2.0, log=True)] = Field(default=1.0, gt=0)
         """What similarities are divided by: 1 for dot products, 0.05 to 0.3 for cosines."""
-        calibration: float = Field(default=0.75, ge=0, le=1)
+        calibration: Annotated[float, Range(0.0, 1.0)] = Field(default=0.75, ge=0, le=1)
         """How far the sampling of negatives is undone: 0 is plain BCE, 1 all of it."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range, UserGroups
 from reccli.errors import ConfigError
 
 __all__ = ["InfoNCE"]
@@ -64,7 +64,7 @@ class InfoNCE(Loss):
     class Settings(ComponentSettings):
         """Settings of `infonce`."""
 
-        temperature: float = Field(default=0.2, gt=0)
+        temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """What similarities are divided by: 0.05 to 0.3 for cosines, about 1 for dot products."""
         log_q: bool = False
         """Correct for how often the sampler proposes an item, so that popular items are not pushed away for it."""

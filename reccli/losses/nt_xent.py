@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import ConfigError
 from reccli.nn.user_negatives import negative_scores, to_rows
 
@@ -62,7 +62,7 @@ class NTXent(Loss):
     class Settings(ComponentSettings):
         """Settings of `nt-xent`."""
 
-        temperature: float = Field(default=0.2, gt=0)
+        temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """What similarities are divided by: 0.05 to 0.3 for cosines, about 1 for dot products."""
         log_q: bool = False
         """Correct the choice of an item for how often it is in a batch."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, UserGroups
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range, UserGroups
 from reccli.errors import PluginError
 from reccli.nn.blocks import in_blocks
 
@@ -61,7 +61,7 @@ class Softmax(Loss):
     class Settings(ComponentSettings):
         """Settings of `softmax`."""
 
-        temperature: float = Field(default=0.2, gt=0)
+        temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """What similarities are divided by: 0.05 to 0.3 for cosines, about 1 for dot products."""
         mask_known: bool = True
         """Leave the user's other positives out of the sum over the catalogue."""

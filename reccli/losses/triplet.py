@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.nn.blocks import over_negatives
 
 __all__ = ["Triplet"]
@@ -55,7 +55,7 @@ class Triplet(Loss):
     class Settings(ComponentSettings):
         """Settings of `triplet`."""
 
-        margin: float = Field(default=0.2, gt=0)
+        margin: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """How much closer the positive must be: 0.1 to 0.5 for cosines, about 1 for dot products and distances."""
         hardest: bool = False
         """Take each row's closest negative alone, not the mean over all."""

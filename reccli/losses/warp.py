@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import PluginError
 from reccli.nn.blocks import over_negatives
 
@@ -63,7 +63,7 @@ class WARP(Loss):
     class Settings(ComponentSettings):
         """Settings of `warp`."""
 
-        margin: float = Field(default=0.2, gt=0)
+        margin: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """How much closer the positive must be: 0.1 to 0.5 for cosines, about 1 for dot products."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})

@@ -5,12 +5,14 @@ M memberships of an item in a category.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Negatives, Sampler, TrainingData
+from reccli.api import ComponentSettings, Context, Negatives, Range, Sampler, TrainingData
 from reccli.errors import ConfigError, DataError, one_of
 from reccli.nn.text_categories import categories_of
 
@@ -74,7 +76,7 @@ class Category(Sampler):
         """What stands between the categories of one item."""
         count: int = Field(default=16, ge=1)
         """Negatives of each row."""
-        share: float = Field(default=0.5, ge=0, le=1)
+        share: Annotated[float, Range(0.0, 1.0)] = Field(default=0.5, ge=0, le=1)
         """Share of them from the categories of the row's positive; the others come from all items."""
 
     def setup(self, data: TrainingData, context: Context) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Negatives, Sampler, TrainingData
+from reccli.api import ComponentSettings, Context, Negatives, Range, Sampler, TrainingData
 from reccli.errors import DataError
 
 __all__ = ["Dynamic"]
@@ -68,7 +70,7 @@ class Dynamic(Sampler):
         """Candidates of a batch, whose scores decide."""
         count: int = Field(default=16, ge=1)
         """Negatives of each row."""
-        share: float = Field(default=0.5, ge=0, le=1)
+        share: Annotated[float, Range(0.0, 1.0)] = Field(default=0.5, ge=0, le=1)
         """Share of them with the highest scores; the others are random."""
         alpha: float = Field(default=0.0, ge=0, le=4)
         """Exponent of the counts in the draws: 0 is uniform, 1 proportional to popularity."""

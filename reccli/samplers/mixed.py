@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Negatives, Sampler, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Negatives, Range, Sampler, TrainingData
 from reccli.errors import DataError
 
 __all__ = ["Mixed"]
@@ -58,9 +60,9 @@ class Mixed(Sampler):
     class Settings(ComponentSettings):
         """Settings of `mixed`."""
 
-        count: int = Field(default=1024, ge=1)
+        count: Annotated[int, Choices((256, 512, 1024, 2048, 4096))] = Field(default=1024, ge=1)
         """Draws that join the items of each batch."""
-        alpha: float = Field(default=0.0, ge=0, le=4)
+        alpha: Annotated[float, Range(0.0, 1.0)] = Field(default=0.0, ge=0, le=4)
         """Exponent of the counts in those draws: 0 is uniform, 1 proportional to popularity."""
 
     def setup(self, data: TrainingData, context: Context) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Negatives, Sampler, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Negatives, Range, Sampler, TrainingData
 from reccli.errors import DataError
 
 __all__ = ["Popularity"]
@@ -57,9 +59,9 @@ class Popularity(Sampler):
     class Settings(ComponentSettings):
         """Settings of `popularity`."""
 
-        alpha: float = Field(default=0.75, ge=0, le=4)
+        alpha: Annotated[float, Range(0.0, 1.0)] = Field(default=0.75, ge=0, le=4)
         """Exponent of the counts: 0 is uniform, 1 proportional to popularity."""
-        count: int = Field(default=1024, ge=1)
+        count: Annotated[int, Choices((256, 512, 1024, 2048, 4096))] = Field(default=1024, ge=1)
         """Negatives that all rows of a batch share."""
         own: int = Field(default=0, ge=0)
         """If above 0, each row gets so many negatives of its own instead."""

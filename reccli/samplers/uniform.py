@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Context, Negatives, Sampler, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Negatives, Sampler, TrainingData
 from reccli.errors import DataError
 
 __all__ = ["Uniform"]
@@ -56,7 +57,7 @@ class Uniform(Sampler):
     class Settings(ComponentSettings):
         """Settings of `uniform`."""
 
-        count: int = Field(default=1024, ge=1)
+        count: Annotated[int, Choices((256, 512, 1024, 2048, 4096))] = Field(default=1024, ge=1)
         """Negatives that all rows of a batch share."""
         own: int = Field(default=0, ge=0)
         """If above 0, each row gets so many negatives of its own instead."""
