@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 
 __all__ = ["DCL"]
 
@@ -56,7 +56,7 @@ class DCL(Loss):
     class Settings(ComponentSettings):
         """Settings of `dcl`."""
 
-        temperature: float = Field(default=0.2, gt=0)
+        temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)
         """What similarities are divided by: 0.05 to 0.3 for cosines, about 1 for dot products."""
         sigma: float | None = Field(default=None, gt=0)
         """Width of the weighting that favours hard positives; none weighs all alike."""

@@ -57,6 +57,7 @@ class Control:
         say: Takes one line for people (choices made, defaults used).
         warn: Takes one warning line.
         log: Takes a machine-readable record of the log (event name and fields).
+        validated: Takes an epoch of a training and its validation metrics; what it raises ends the training.
         task: Opens a progress display.
         stop: Gives the signal number when a signal asked to stop, else None; long stages ask between steps.
     """
@@ -68,6 +69,7 @@ class Control:
     say: Callable[[str], None] = field(default=lambda line: None)
     warn: Callable[[str], None] = field(default=lambda line: None)
     log: Callable[[str, Mapping[str, Any]], None] = field(default=lambda event, fields: None)
+    validated: Callable[[int, Mapping[str, float]], None] = field(default=lambda epoch, metrics: None)
     task: Task = _silent
     stop: Callable[[], int | None] = field(default=lambda: None)
 

@@ -232,6 +232,7 @@ class Loop:
                 self.best_weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
         module.train()
         self.rows.extend((epoch, name, float(value)) for name, value in metrics.items())
+        self.monitor.validated(epoch, metrics)
 
     def _facts(self) -> dict[str, float]:
         facts = {"loss": self.loss_sum / self.loss_count} if self.loss_count else {}

@@ -112,6 +112,10 @@ class Monitor(Protocol):
         """Takes a record for machines."""
 
     @property
+    def validated(self) -> Callable[[int, Mapping[str, float]], None]:
+        """Takes an epoch (0 is the start) and its validation metrics by name; what it raises ends the training."""
+
+    @property
     def task(self) -> Callable[[str, float, str], Any]:
         """Opens a progress display."""
 

@@ -10,7 +10,7 @@ class Silent:
     """Fits `reccli.training.task.Monitor`."""
 
     def __init__(self) -> None:
-        self.say = self.log = lambda *_: None
+        self.say = self.log = self.validated = lambda *_: None
         self.stop = lambda: None
 
     def task(self, label: str, total: float, unit: str = ""):

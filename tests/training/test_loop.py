@@ -71,6 +71,21 @@ def test_patience_ends_it(regression: Any) -> None:
     assert outcome.epochs == outcome.best_epoch + 2
 
 
+def test_the_monitor_sees_every_validation_and_may_end_it(regression: Any) -> None:
+    seen: list[tuple[int, float]] = []
+
+    def validated(epoch: int, metrics: Any) -> None:
+        seen.append((epoch, metrics["error"]))
+        if epoch == 3:
+            raise StopIteration
+
+    outcome_rows = train(regression(), plan(epochs=3), Control()).rows
+    with pytest.raises(StopIteration):
+        train(regression(), plan(), Control(validated=validated))
+    assert seen == [(epoch, value) for epoch, name, value in outcome_rows if name == "error"]
+    assert [epoch for epoch, _ in seen] == [0, 1, 2, 3]
+
+
 def test_no_epochs_keeps_the_start(regression: Any) -> None:
     task = regression()
     before = weights(task)
