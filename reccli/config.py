@@ -35,7 +35,12 @@ STAGE_SETTINGS: dict[str, type[StageSettings]] = {
     "recommend": RecommendSettings,
 }
 COMPONENT_FIELDS = {
-    "finetune": {"encoder": "encoder_settings", "loss": "loss_settings", "sampler": "sampler_settings"},
+    "finetune": {
+        "encoder": "encoder_settings",
+        "loss": "loss_settings",
+        "sampler": "sampler_settings",
+        "aux": "aux_settings",
+    },
     "pretrain": {"objective": "component"},
 }
 MAX_BYTES = 1 << 20

@@ -28,7 +28,10 @@ KINDS = {
     "sampler": "reccli.samplers",
     "objective": "reccli.objectives",
     "metric": "reccli.metrics",
+    "aux": "reccli.auxiliaries",
 }
+BASES = {"aux": "Auxiliary"}
+"""Class of a kind in `reccli.api`, where it is not the kind's own name."""
 OURS = "reccli"
 
 
@@ -144,7 +147,7 @@ def load(kind: str, name: str) -> type[Any]:
 def _base(kind: str) -> type[Any]:
     from reccli import api
 
-    base: type[Any] = getattr(api, kind.capitalize())
+    base: type[Any] = getattr(api, BASES.get(kind, kind.capitalize()))
     return base
 
 

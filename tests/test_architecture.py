@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "reccli"
 FILES = sorted(SOURCE.rglob("*.py"))
-COMPONENTS = ("encoders", "losses", "metrics", "objectives", "readers", "samplers")
+COMPONENTS = ("auxiliaries", "encoders", "losses", "metrics", "objectives", "readers", "samplers")
 
 # A module may import from rooms of a lower level, and from its own room.
 LEVELS = {

@@ -21,7 +21,7 @@ from reccli.errors import ConfigError, PluginError
 ROOT = Path(__file__).resolve().parent.parent
 BUILTINS = [entry for entry in registry.entries() if entry.builtin]
 FOLDERS = {kind: group.removeprefix("reccli.") for kind, group in registry.KINDS.items()}
-API_BASES = {"Reader", "Encoder", "Loss", "Sampler", "Objective"} | {
+API_BASES = {"Auxiliary", "Reader", "Encoder", "Loss", "Sampler", "Objective"} | {
     f"{sort}Metric" for sort in ("Ranking", "Rating", "Label", "Catalogue")
 }
 GOOD = """

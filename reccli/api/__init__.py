@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reccli.api.auxiliary import Auxiliary
     from reccli.api.batch import Batch, LossInputs, LossOutput, Negatives, UserGroups
     from reccli.api.component import Component, ComponentSettings, Context
     from reccli.api.data import Histories, TrainingData
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from reccli.api.search import Choices, Range
     from reccli.api.similarity import Similarity
     from reccli.api.vectors import MixedVectors
+    from reccli.api.walk import Walk
 
 API_VERSION = 1
 
 _HOMES = {
+    "Auxiliary": "auxiliary",
     "Batch": "batch",
     "CatalogueMetric": "metric",
     "Choices": "search",
@@ -54,10 +57,12 @@ _HOMES = {
     "Table": "reader",
     "TrainingData": "data",
     "UserGroups": "batch",
+    "Walk": "walk",
 }
 
 __all__ = [
     "API_VERSION",
+    "Auxiliary",
     "Batch",
     "CatalogueMetric",
     "Choices",
@@ -84,6 +89,7 @@ __all__ = [
     "Table",
     "TrainingData",
     "UserGroups",
+    "Walk",
 ]
 
 

@@ -5,7 +5,7 @@ B batch rows, N items asked for, U users, I items, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reccli.api.batch import Batch
 from reccli.api.component import Component, ComponentSettings, Context
 from reccli.api.data import Histories, TrainingData
+from reccli.api.walk import Walk
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -55,6 +56,13 @@ class Encoder(Component, nn.Module):
     cuts_passes: ClassVar[bool] = False
     """True: `items` itself works in passes of `micro_batch` that keep no activations (texts by length, say); where it
     does not, the loop cuts the codes that it asks for."""
+    views: frozenset[str] = frozenset()
+    """What auxiliary tasks may contrast: `graph` (by `walk`), `history` (by `read`). An instance may take some back."""
+    reads_order: bool = True
+    """With views of the `history`: whether the order of its entries counts. An instance may set it."""
+    disturb: Callable[[Tensor], Tensor] | None = None
+    """With views of the `graph`: changes the vectors after each layer of a training step's own walk; the loop sets
+    it for an auxiliary task."""
     micro_batch: int | None = None
     """Rows or texts of a pass whose activations are not kept but computed again in the backward pass; the loop sets
     it, None keeps all."""
@@ -103,6 +111,23 @@ class Encoder(Component, nn.Module):
     def all_items(self) -> Tensor:
         """Return embeddings of the whole catalogue, ID, with gradients."""
         return self.items(torch.arange(self.n_items, device=self.device))
+
+    def walk(self, step: Callable[[Tensor], Tensor] | None = None) -> Walk:
+        """Return the vectors after each layer of propagation over the graph, with gradients (`graph` in `views`).
+
+        Args:
+            step: One layer over another graph of the same users and items, VD to VD, users first, which nothing
+                disturbs; None for this step's own walk, which `begin_step` has made.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.walk")
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return users by any histories, with gradients, RD on the encoder's device (`history` in `views`).
+
+        In training its own dropout is drawn anew for each row. Entries of weight 0 are not seen; they keep their place
+        where there are places.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.read")
 
     def regularised(self, batch: Batch) -> list[Tensor]:
         """Return the embeddings used by the batch that L1/L2 regularisation acts on, each of B or N rows.

@@ -19,6 +19,7 @@ FLAGS = [
     Flag("encoder", metavar="NAME"),
     Flag("loss", metavar="NAME"),
     Flag("sampler", metavar="NAME"),
+    Flag("aux", metavar="NAME[:WEIGHT]"),
     Flag("task", metavar="ranking|rating|ctr"),
     Flag("similarity"),
     Flag("name"),

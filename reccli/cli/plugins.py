@@ -14,7 +14,7 @@ from reccli.errors import PluginError, ReccliError, one_of
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-KIND = Annotated[str | None, typer.Option("--kind", help="reader, encoder, loss, sampler, objective or metric.")]
+KIND = Annotated[str | None, typer.Option("--kind", help="reader, encoder, loss, sampler, objective, metric or aux.")]
 
 
 @app.command("list")

@@ -93,6 +93,7 @@ class History(Encoder):
         teach."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})
+    views: frozenset[str] = frozenset({"history"})
     grouped: ClassVar[bool] = True
     serves_new_users: bool = True
     default_loss: ClassVar[str] = "infonce"
@@ -125,7 +126,7 @@ class History(Encoder):
         """Build the table and keep the training histories at hand."""
         self.n_items = data.n_items
         given = self.settings
-        self.causal = data.ordered if given.order == "auto" else given.order == "causal"
+        self.causal = self.reads_order = data.ordered if given.order == "auto" else given.order == "causal"
         self._context = context
         self._hidden_E: Tensor | None = None
         self.one_vector_per_user = not self.causal and given.mask > 0
@@ -178,8 +179,13 @@ class History(Encoder):
         blocks = []
         for low in range(0, histories.n_users, BLOCK):
             part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._export_block(part).float().cpu())
+            blocks.append(self._pooled(part).float().cpu())
         return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return pooled histories, RD; in training as large a share of the entries is hidden as from training rows."""
+        share = self.settings.dropout if self.causal else self.settings.mask
+        return self._pooled(histories, share if self.training else 0.0)
 
     def _build_table(self, data: TrainingData, context: Context) -> None:
         given, generator = self.settings, context.generator("history table")
@@ -238,7 +244,7 @@ class History(Encoder):
             return torch.ones(len(index_H), device=index_H.device)
         return (~self._hidden_E[index_H]).float()
 
-    def _export_block(self, histories: Histories) -> Tensor:
+    def _pooled(self, histories: Histories, hidden: float = 0.0) -> Tensor:
         device = self.item_ID.device
         offset_U1 = torch.from_numpy(histories.offset_U1).to(device)
         item_H = torch.from_numpy(histories.item_E).to(device)
@@ -247,6 +253,8 @@ class History(Encoder):
         if self.causal:
             age_H = torch.repeat_interleave(offset_U1[1:] - 1, length_U) - torch.arange(len(item_H), device=device)
             weight_H = weight_H * recency(age_H, self.age_exponent) * (age_H < self.settings.window)
+        if hidden:
+            weight_H = weight_H * (torch.rand(len(weight_H), device=device) >= hidden)
         return self._mean(pool(self.item_ID, item_H, offset_U1[:-1], weight_H), _sum(weight_H.abs(), offset_U1[:-1]))
 
 

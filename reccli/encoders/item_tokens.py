@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.history_bags import HistoryBags
+from reccli.nn.history_views import only
 from reccli.nn.item_sequences import ItemReader, Sequences
 from reccli.nn.pooling import ragged
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
@@ -93,6 +94,7 @@ class ItemTokens(Encoder):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})
+    views: frozenset[str] = frozenset({"history"})
     grouped: ClassVar[bool] = True
     serves_new_users: bool = True
     default_loss: ClassVar[str] = "infonce"
@@ -118,7 +120,7 @@ class ItemTokens(Encoder):
                 f"encoder.heads={given.heads} does not divide encoder.dim={given.dim}", hint="--set encoder.heads=2"
             )
         self.n_items, self._context = data.n_items, context
-        self.causal = data.ordered if given.order == "auto" else given.order == "causal"
+        self.causal = self.reads_order = data.ordered if given.order == "auto" else given.order == "causal"
         share = 0.0 if self.causal else given.mask
         self.bags = HistoryBags(data, context, causal=self.causal, share=share, window=given.window)
         self.one_vector_per_user = self.bags.shared
@@ -199,15 +201,24 @@ class ItemTokens(Encoder):
         blocks = []
         for low in range(0, histories.n_users, BLOCK):
             part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            bags = self.bags.of_users(part)
-            mean_BD = torch.where(bags.known_B1, bags.mean(self.item_ID), self.nobody_D)
-            row_H = torch.from_numpy(part.user_E).to(self.item_ID.device)
-            index_H = torch.arange(len(row_H), device=row_H.device)
-            found = self._sequences(index_H, row_H, part.n_users)
-            item_E, weight_E = torch.from_numpy(part.item_E), self.bags.weights(part)
-            state_BD = self._last(found, item_E.to(row_H.device), weight_E.to(row_H.device))
-            blocks.append((mean_BD + state_BD).float().cpu())
+            blocks.append(self._of_histories(part).float().cpu())
         return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return users by their whole histories, RD; entries of weight 0 are left out."""
+        shown_H = histories.weight_E != 0
+        if self.training and self.bags.share:
+            shown_H &= torch.rand(len(shown_H)).numpy() >= self.bags.share
+        return self._of_histories(only(histories, shown_H))
+
+    def _of_histories(self, histories: Histories) -> Tensor:
+        bags = self.bags.of_users(histories)
+        mean_BD = torch.where(bags.known_B1, bags.mean(self.item_ID), self.nobody_D)
+        row_H = torch.from_numpy(histories.user_E).to(self.item_ID.device)
+        index_H = torch.arange(len(row_H), device=row_H.device)
+        found = self._sequences(index_H, row_H, histories.n_users)
+        item_E, weight_E = torch.from_numpy(histories.item_E), self.bags.weights(histories)
+        return mean_BD + self._last(found, item_E.to(row_H.device), weight_E.to(row_H.device))
 
     def _sequences(self, index_H: Tensor, row_H: Tensor, rows: int) -> Sequences:
         return Sequences(index_H, row_H, rows, self.settings.window, spread=not self.causal)

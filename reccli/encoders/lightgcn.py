@@ -5,13 +5,14 @@ U users, I items, B rows, N items asked for, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData, Walk
 from reccli.nn.propagation import Propagation
 from reccli.nn.tables import look_up, random_table, spectral_start, table_from
 
@@ -45,7 +46,8 @@ class LightGCN(Encoder):
         He, Deng, Wang, Li, Zhang, Wang: LightGCN, SIGIR 2020, https://arxiv.org/abs/2002.02126, equations 3 to 5.
 
     Pairs well with:
-        `infonce` and `bpr` with `uniform` negatives; `softmax` on small catalogues.
+        `infonce` and `bpr` with `uniform` negatives; `softmax` on small catalogues. The auxiliary tasks `sgl`,
+        `simgcl`, `xsimgcl` and `ncl`.
 
     Example:
         >>> data = TrainingData(Histories.from_arrays([0, 1], [0, 1], n_users=2, n_items=2))
@@ -68,6 +70,7 @@ class LightGCN(Encoder):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"graph"})
+    views: frozenset[str] = frozenset({"graph"})
     grouped: ClassVar[bool] = True
     one_vector_per_user: bool = True
     default_loss: ClassVar[str] = "infonce"
@@ -100,11 +103,22 @@ class LightGCN(Encoder):
             self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
             self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
         self.propagation = Propagation(data.train, self.settings.layers)
-        self._smoothed: tuple[Tensor, Tensor] | None = None
+        self._walk: Walk | None = None
 
     def begin_step(self) -> None:
         """Propagate over the graph."""
-        self._smoothed = self.propagation(self.user_UD, self.item_ID)
+        disturb = self.disturb if self.training else None
+        self._walk = self.propagation.walk(self.user_UD, self.item_ID, disturb=disturb)
+
+    def walk(self, step: Callable[[Tensor], Tensor] | None = None) -> Walk:
+        """Return the tables and what each layer makes of them."""
+        if step is not None:
+            return self.propagation.walk(self.user_UD, self.item_ID, step=step)
+        if self._walk is None:
+            self.begin_step()
+        if self._walk is None:
+            raise RuntimeError("begin_step propagated nothing")
+        return self._walk
 
     def users(self, batch: Batch) -> Tensor:
         """Return the propagated rows of the batch's users, BD."""
@@ -133,8 +147,5 @@ class LightGCN(Encoder):
         return self._now()[0].float().cpu()
 
     def _now(self) -> tuple[Tensor, Tensor]:
-        if self._smoothed is None:
-            self.begin_step()
-        if self._smoothed is None:
-            raise RuntimeError("begin_step propagated nothing")
-        return self._smoothed
+        walk = self.walk()
+        return walk.mean_VD[: walk.n_users], walk.mean_VD[walk.n_users :]

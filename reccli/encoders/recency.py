@@ -99,6 +99,7 @@ class Recency(WordedItems, Encoder):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history", "time"})
+    views: frozenset[str] = frozenset({"history"})
     grouped: ClassVar[bool] = True
     serves_new_users: bool = True
     default_loss: ClassVar[str] = "infonce"
@@ -157,6 +158,10 @@ class Recency(WordedItems, Encoder):
             part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
             blocks.append(self._mapped(self.bags.of_users(part)).float().cpu())
         return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return users by their whole histories, RD."""
+        return self._mapped(self.bags.of_users(histories, hiding=True))
 
     def _mapped(self, bags: Bags) -> Tensor:
         code_X, place_H = torch.unique(bags.item_H, return_inverse=True)

@@ -60,7 +60,8 @@ class SASRec(WordedItems, Encoder):
         Petrov, Macdonald: gSASRec, RecSys 2023, https://arxiv.org/abs/2308.07192 (many negatives).
 
     Pairs well with:
-        `infonce` with `uniform` negatives, `softmax` on small catalogues; similarity `cosine`.
+        `infonce` with `uniform` negatives, `softmax` on small catalogues; similarity `cosine`. The auxiliary tasks
+        `cl4srec` and `duorec`.
 
     Example:
         >>> data = TrainingData(Histories.from_arrays([0, 0, 1], [0, 1, 1], n_users=2, n_items=2), ordered=True)
@@ -91,6 +92,7 @@ class SASRec(WordedItems, Encoder):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history", "time"})
+    views: frozenset[str] = frozenset({"history"})
     grouped: ClassVar[bool] = True
     serves_new_users: bool = True
     default_loss: ClassVar[str] = "infonce"
@@ -153,12 +155,18 @@ class SASRec(WordedItems, Encoder):
             blocks.append(self._read(self.windows.of_users(part)).float().cpu())
         return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
 
+    def read(self, histories: Histories) -> Tensor:
+        """Return users by their newest entries, RD; entries of weight 0 are zeros in their places."""
+        return self._read(self.windows.of_users(histories, hiding=True))
+
     def _read(self, pieces: Iterable[Piece]) -> Tensor:
         """Read piece by piece, and return each row's state, BD."""
         states, rows = [], []
         for piece in pieces:
             entry_ND = self.table(piece.item_RL.reshape(-1)) * self.settings.dim**0.5
             entry_RLD = entry_ND.view(*piece.item_RL.shape, self.settings.dim)
+            if piece.shown_RL is not None:
+                entry_RLD = entry_RLD * piece.shown_RL.unsqueeze(2)
             if self.rate_D is not None:
                 entry_RLD = entry_RLD + piece.value_RL.unsqueeze(2) * self.rate_D
             state_RLD = self.reader(entry_RLD)

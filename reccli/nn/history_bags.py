@@ -115,8 +115,13 @@ class HistoryBags(nn.Module):
         """Return what each row of a batch sees."""
         return self._before(batch) if self.causal else self._rest(batch)
 
-    def of_users(self, histories: Histories) -> Bags:
-        """Return whole histories, one bag a user."""
+    def of_users(self, histories: Histories, *, hiding: bool = False) -> Bags:
+        """Return whole histories, one bag a user.
+
+        Args:
+            histories: Any users'.
+            hiding: Whether in training the same share of them is hidden as from training rows, drawn anew.
+        """
         device = self.item_E.device
         offset_U1 = torch.from_numpy(histories.offset_U1).to(device)
         item_H, weight_H = torch.from_numpy(histories.item_E).to(device), self.weights(histories).to(device)
@@ -124,6 +129,8 @@ class HistoryBags(nn.Module):
             newest_H = torch.repeat_interleave(offset_U1[1:] - 1, offset_U1.diff())
             age_H = newest_H - torch.arange(len(item_H), device=device)
             weight_H = weight_H * recency(age_H, self.age_exponent) * (age_H < self.window)
+        if hiding and self.training and self.share:
+            weight_H = weight_H * (torch.rand(len(weight_H), device=device) >= self.share)
         begin_U = offset_U1[:-1]
         place_U = torch.arange(histories.n_users, device=device)
         mass_U = _sums(weight_H.abs(), begin_U)

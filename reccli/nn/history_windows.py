@@ -33,6 +33,7 @@ class Piece:
         place_P: Sequence of each row.
         step_P: Entries of its sequence that a row may see, 0 to L.
         row_P: Row of the batch.
+        shown_RL: False where an entry is hidden and only its place is there; None where none is.
     """
 
     item_RL: Tensor
@@ -40,6 +41,7 @@ class Piece:
     place_P: Tensor
     step_P: Tensor
     row_P: Tensor
+    shown_RL: Tensor | None = None
 
 
 class HistoryWindows(nn.Module):
@@ -99,8 +101,13 @@ class HistoryWindows(nn.Module):
         length_B, place_B = batch.row_B - first_B, torch.arange(len(batch), device=first_B.device)
         return self._pieces(self.item_E, self.value_E, first_B, length_B, place_B, length_B)
 
-    def of_users(self, histories: Histories) -> Iterator[Piece]:
-        """Yield the newest entries of whole histories, one row a user."""
+    def of_users(self, histories: Histories, *, hiding: bool = False) -> Iterator[Piece]:
+        """Yield the newest entries of whole histories, one row a user.
+
+        Args:
+            histories: Any users'.
+            hiding: Whether entries of weight 0 are hidden.
+        """
         device = self.item_E.device
         offset_U1, item_H = (
             torch.from_numpy(histories.offset_U1).to(device),
@@ -108,20 +115,22 @@ class HistoryWindows(nn.Module):
         )
         first_U = offset_U1[:-1].maximum(offset_U1[1:] - self.window)
         length_U = offset_U1[1:] - first_U
-        return self._pieces(
-            item_H,
-            self._values(histories).to(device),
-            first_U,
-            length_U,
-            torch.arange(len(length_U), device=device),
-            length_U,
-        )
+        row_U, value_H = torch.arange(len(length_U), device=device), self._values(histories).to(device)
+        shown_H = torch.from_numpy(histories.weight_E != 0).to(device) if hiding else None
+        return self._pieces(item_H, value_H, first_U, length_U, row_U, length_U, shown_H)
 
     def _pieces(
-        self, item_H: Tensor, value_H: Tensor, first_R: Tensor, length_R: Tensor, place_B: Tensor, step_B: Tensor
+        self,
+        item_H: Tensor,
+        value_H: Tensor,
+        first_R: Tensor,
+        length_R: Tensor,
+        place_B: Tensor,
+        step_B: Tensor,
+        shown_H: Tensor | None = None,
     ) -> Iterator[Piece]:
         if not len(item_H):
-            item_H, value_H = item_H.new_zeros(1), value_H.new_zeros(1)
+            item_H, value_H, shown_H = item_H.new_zeros(1), value_H.new_zeros(1), None
         index_H, _ = ragged(first_R, length_R)
         row_H = torch.repeat_interleave(torch.arange(len(first_R), device=first_R.device), length_R)
         index_RL = Sequences(index_H, row_H, len(first_R), self.window, spread=False).index_RL
@@ -133,7 +142,8 @@ class HistoryWindows(nn.Module):
             row_P = (size_R[place_B] == size).nonzero().squeeze(1)
             width = int(length_R[chosen_S].max())
             index_SL = index_RL[chosen_S, :width]
-            yield Piece(item_H[index_SL], value_H[index_SL], number_R[place_B[row_P]], step_B[row_P], row_P)
+            shown_SL = None if shown_H is None else shown_H[index_SL]
+            yield Piece(item_H[index_SL], value_H[index_SL], number_R[place_B[row_P]], step_B[row_P], row_P, shown_SL)
 
     def _values(self, histories: Histories) -> Tensor:
         if not self.rated:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reccli.api.data import Histories
+from reccli.api.walk import Walk
 from reccli.nn.spectral import normalised
 
 if TYPE_CHECKING:
@@ -76,23 +77,37 @@ class Propagation(nn.Module):
         self.n_users, self.layers = matrix.shape[0], layers
         self._matrix_VV = to_torch(block_array([[None, matrix], [matrix.T, None]], format="csr"))
 
-    def forward(
-        self, user_UD: Tensor, item_ID: Tensor, *, disturb: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Propagate; the graph follows the vectors to their device.
+    def forward(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
+        """Propagate, and return the means over all layers."""
+        mean_VD = self.walk(user_UD, item_ID).mean_VD
+        return mean_VD[: self.n_users], mean_VD[self.n_users :]
+
+    def walk(
+        self,
+        user_UD: Tensor,
+        item_ID: Tensor,
+        *,
+        step: Callable[[Tensor], Tensor] | None = None,
+        disturb: Callable[[Tensor], Tensor] | None = None,
+    ) -> Walk:
+        """Propagate, and return the vectors after each layer.
 
         Args:
             user_UD: Vectors of users.
             item_ID: Vectors of items.
+            step: One layer over another graph; None for this one.
             disturb: Changes the vectors after each layer, VD to VD.
         """
-        if self._matrix_VV.device != user_UD.device:
-            self._matrix_VV = self._matrix_VV.to(user_UD.device)
-        with torch.autocast(user_UD.device.type, enabled=False):
-            vector_VD = total_VD = torch.cat([user_UD, item_ID]).float()
-            for _ in range(self.layers):
-                vector_VD = _Symmetric.apply(self._matrix_VV, vector_VD)  # type: ignore[no-untyped-call]
-                vector_VD = vector_VD if disturb is None else disturb(vector_VD)
-                total_VD = total_VD + vector_VD
-            total_VD = total_VD / (self.layers + 1)
-        return total_VD[: self.n_users], total_VD[self.n_users :]
+        step = self.step if step is None else step
+        layers = [torch.cat([user_UD, item_ID]).float()]
+        for _ in range(self.layers):
+            vector_VD = step(layers[-1])
+            layers.append(vector_VD if disturb is None else disturb(vector_VD))
+        return Walk(tuple(layers), self.n_users, step)
+
+    def step(self, vector_VD: Tensor) -> Tensor:
+        """Return what the neighbours of each vertex have, VD; the graph follows the vectors to their device."""
+        if self._matrix_VV.device != vector_VD.device:
+            self._matrix_VV = self._matrix_VV.to(vector_VD.device)
+        with torch.autocast(vector_VD.device.type, enabled=False):
+            return _Symmetric.apply(self._matrix_VV, vector_VD)  # type: ignore[no-untyped-call,no-any-return]

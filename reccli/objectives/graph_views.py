@@ -13,14 +13,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Context, Histories, LossOutput, Objective, Pretrained, TrainingData
+from reccli.api import ComponentSettings, Context, Histories, LossOutput, Objective, Pretrained, TrainingData, Walk
 from reccli.errors import DataError
 from reccli.nn.contexts import turned
+from reccli.nn.graph_views import drift, thinned
 from reccli.nn.held_out import hold_out
 from reccli.nn.propagation import Propagation
 from reccli.nn.tables import random_table, spectral_start, table_from
+from reccli.nn.view_losses import view_loss
 
-__all__ = ["GraphViews", "noisy", "thinned", "view_loss"]
+__all__ = ["GraphViews"]
 
 HELD_SHARE = 0.05
 MOST_HELD = 5000
@@ -152,35 +154,39 @@ class GraphViews(Objective):
         row_B = row_B.to(self.user_E.device)
         user_B, item_B = self.user_E[row_B], self.item_E[row_B]
         other_B = torch.randint(len(self.item_ID), (len(row_B),), generator=self.draws).to(row_B.device)
-        value_B = self._edge_loss(user_B, item_B, other_B)
-        pairs = [self._view(number) for number in range(2)]
-        for kind, code_B in enumerate((user_B, item_B)):
-            code_G, place_B = torch.unique(code_B, return_inverse=True)
-            first_GD, second_GD = pairs[0][kind][code_G], pairs[1][kind][code_G]
-            apart_G = view_loss(first_GD, second_GD, self.settings.temperature)
+        walk = self._walk()
+        value_B = self._edge_loss(walk, user_B, item_B, other_B)
+        first_VD, second_VD = (self._view(number, walk) for number in range(2))
+        for vertex_B in (user_B, walk.n_users + item_B):
+            code_G, place_B = torch.unique(vertex_B, return_inverse=True)
+            apart_G = view_loss(first_VD[code_G], second_VD[code_G], self.settings.temperature)
             value_B = value_B + self.settings.views * apart_G[place_B]
         return LossOutput(value_B)
 
-    def _edge_loss(self, user_B: Tensor, item_B: Tensor, other_B: Tensor) -> Tensor:
-        """Return the loss of telling interactions from random pairs over the whole graph, B."""
-        user_UD, item_ID = (functional.normalize(table, dim=1) for table in self.whole(self.user_UD, self.item_ID))
-        gap_B = (user_UD[user_B] * (item_ID[item_B] - item_ID[other_B])).sum(1)
-        return functional.softplus(-gap_B / self.settings.temperature)
+    def _walk(self) -> Walk:
+        return self.whole.walk(self.user_UD, self.item_ID)
 
-    def _view(self, number: int) -> tuple[Tensor, Tensor]:
+    def _edge_loss(self, walk: Walk, user_B: Tensor, item_B: Tensor, other_B: Tensor) -> Tensor:
+        """Return the loss of telling interactions from random pairs over the whole graph, B."""
+        unit_VD = functional.normalize(walk.mean_VD, dim=1)
+        gap_BD = unit_VD[walk.n_users + item_B] - unit_VD[walk.n_users + other_B]
+        return functional.softplus(-(unit_VD[user_B] * gap_BD).sum(1) / self.settings.temperature)
+
+    def _view(self, number: int, walk: Walk) -> Tensor:
         if self.settings.view == "edges":
-            found: tuple[Tensor, Tensor] = self.views[number](self.user_UD, self.item_ID)
-            return found
-        return self.whole(  # type: ignore[no-any-return]
-            self.user_UD, self.item_ID, disturb=lambda vector_VD: noisy(vector_VD, self.settings.noise, self.draws)
-        )
+            return self.views[number].walk(self.user_UD, self.item_ID).mean_VD
+        return walk.mean_VD + drift(walk, self.settings.noise, self.draws)
 
     def held_out(self) -> dict[str, float]:
         """Return the loss of telling interactions that were kept out from random pairs."""
         if not len(self.held):
             return {}
         with torch.no_grad():
-            return {"held_out_loss": float(self._edge_loss(*self.held.to(self.user_E.device).unbind(1)).mean())}
+            return {
+                "held_out_loss": float(
+                    self._edge_loss(self._walk(), *self.held.to(self.user_E.device).unbind(1)).mean()
+                )
+            }
 
     def finish(self) -> Pretrained:
         """Return the propagated vectors; zeros for those without interactions."""
@@ -192,27 +198,3 @@ class GraphViews(Objective):
         return Pretrained(
             item_features={"graph_views": item_ID.numpy()}, user_features={"graph_views_users": user_UD.numpy()}
         )
-
-
-def thinned(histories: Histories, drop: float, generator: np.random.Generator) -> Histories:
-    """Return the histories without a random share of the interactions."""
-    kept_E = generator.random(len(histories)) >= drop
-    return Histories.from_arrays(
-        histories.user_E[kept_E],
-        histories.item_E[kept_E],
-        n_users=histories.n_users,
-        n_items=histories.n_items,
-        weight_E=histories.weight_E[kept_E],
-    )
-
-
-def noisy(vector_VD: Tensor, length: float, generator: torch.Generator) -> Tensor:
-    """Return the vectors with noise of one length that points into each vector's own orthant."""
-    random_VD = torch.rand(vector_VD.shape, generator=generator).to(vector_VD.device)
-    return vector_VD + length * vector_VD.sign() * functional.normalize(random_VD, dim=1)
-
-
-def view_loss(first_GD: Tensor, second_GD: Tensor, temperature: float) -> Tensor:
-    """Return the cross-entropy of finding each row's second view among all second views by cosine, G."""
-    logit_GG = functional.normalize(first_GD, dim=1) @ functional.normalize(second_GD, dim=1).T / temperature
-    return logit_GG.logsumexp(1) - logit_GG.diagonal()

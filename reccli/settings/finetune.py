@@ -22,6 +22,8 @@ class FinetuneSettings(StageSettings):
     """Loss component."""
     sampler: str | None = None
     """Sampler of negatives."""
+    aux: str | None = None
+    """Contrast of views beside the loss, with its weight, as `simgcl:0.1`; several as `simgcl:0.1+ncl:0.05`."""
     name: str | None = None
     """Name of the run; `encoder-loss` without one."""
     task: str | None = None
@@ -120,3 +122,5 @@ class FinetuneSettings(StageSettings):
     """Settings of the loss, as in `--set loss.temperature=0.1`."""
     sampler_settings: dict[str, Any] = Field(default={})
     """Settings of the sampler, as in `--set sampler.count=512`."""
+    aux_settings: dict[str, Any] = Field(default={})
+    """Settings of auxiliary tasks, as in `--set aux.noise=0.2` or `--set aux.simgcl.weight=0.2`."""

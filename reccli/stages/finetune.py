@@ -43,7 +43,8 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     from reccli.training.resolving import resolve
     from reccli.training.tasks import task_of
 
-    for kind, component in (("encoder", settings.encoder), ("loss", settings.loss), ("sampler", settings.sampler)):
+    for kind in ("encoder", "loss", "sampler", "aux"):
+        component = getattr(settings, kind)
         for name in names_of(kind, component) if component is not None else ():
             registry.find(kind, name)  # an unknown name is said before any data is opened
     device = resolve_device(settings.device)
@@ -62,6 +63,7 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
             return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
         epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
     elif settings.refit:
+    from reccli.training.auxiliaries import check_views
         epochs = 0
     job = Job(workspace, prepared, pretrained, recipe, device, control, epochs, teachers, calibration)
     return _run(job)
@@ -71,6 +73,7 @@ def _run(job: Job) -> StageResult:
     recipe, control, facts = job.recipe, job.control, dict[str, Any]()
     announced = _announce(job)
 
+    check_views(settings)
     def build(draft: Draft, manifest: Manifest) -> None:
         for line in announced:
             control.say(line)
@@ -183,8 +186,10 @@ def _lines(job: Job, version: Version | None, facts: Mapping[str, Any], status: 
     lines = []
     value = "" if facts.get("best_value") is None else f"  valid {facts['metric']} {facts['best_value']:.4f}"
     if facts.get("train_value") is not None:
+        beside = ", ".join(f"{name} {settings.aux_settings[f'{name}.weight']:g}" for name in recipe.auxiliaries)
         value += f" (train {facts['train_value']:.4f})"
     if facts["trainable"]:
+            + (f", beside it {beside}" if beside else "")
         first = "" if facts.get("first_value") is None else f" (start {facts['first_value']:.4f})"
         lines.append(
             f"best epoch {facts['best_epoch']} of {facts['epochs']}{value}{first}  stopped by {facts['stopped']}"

@@ -66,15 +66,10 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     """
     import torch
 
-    from reccli.api import Context, Similarity
-    from reccli.stages.finetune_parts import mechanics_of
-    from reccli.stages.teachers import open_teacher
-    from reccli.training.compiling import compile_parts
+    from reccli.api import Context
+    from reccli.stages.finetune_model import build_model
     from reccli.training.component_data import component_data
-    from reccli.training.loss_sum import build_loss
-    from reccli.training.model import ScoringModel
     from reccli.training.pretrained import read_features
-    from reccli.training.side_tasks import side_tasks
 
     settings, recipe, control = job.settings, job.recipe, job.control
     features = read_features(job.pretrained) if job.pretrained is not None else {}
@@ -91,22 +86,14 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
         say=control.say,
         warn=control.warn,
     )
-    encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
-    encoder.setup(data, context)
-    loss = None if settings.loss is None else build_loss(settings.loss, settings.loss_settings, recipe.task)
-    teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
-    similarity = Similarity(str(settings.similarity))
-    sides = side_tasks(recipe.sides, data, folding=encoder.serves_new_users, similarity=similarity)
-    model = ScoringModel(encoder, loss, similarity, data, mechanics_of(settings), teacher, sides).to(job.device)
-    if settings.compile:
-        compile_parts(encoder, job.device)
+    model = build_model(job, data, context)
     validator = _validator(job, data, context)
     fitted = _fitted(job, validator, data, context)
     outcome = _train(job, model, data, context, manifest, (validator, fitted))
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
-    manifest.facts["depends_on"] = dict(encoder.determinants(context))
+    manifest.facts["depends_on"] = dict(model.encoder.determinants(context))
     if recipe.task == "ctr":
         manifest.facts["calibration"] = job.calibration or _calibration(job, model, validator)
 
@@ -238,6 +225,7 @@ def _facts(
         "similarity": settings.similarity,
         "trainable": job.recipe.trainable,
         "serves_new_users": encoder.serves_new_users,
+        "auxiliaries": {} if model.auxiliaries is None else dict(model.auxiliaries.weights),
         "serves_new_items": encoder.serves_new_items,
         "serves_user_texts": encoder.serves_user_texts,
         "joint": type(encoder).joint,

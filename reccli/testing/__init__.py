@@ -12,6 +12,7 @@ and pytest runs every check of the kind on it. Nothing here imports pytest; a ch
 with the component's name, one that does not apply by `unittest.SkipTest`.
 """
 
+from reccli.testing.auxiliaries import AuxiliaryConformance
 from reccli.testing.encoders import EncoderConformance
 from reccli.testing.losses import LossConformance
 from reccli.testing.metrics import MetricConformance
@@ -21,6 +22,7 @@ from reccli.testing.samplers import SamplerConformance
 from reccli.testing.worlds import World, checkerboard, held_out_first
 
 __all__ = [
+    "AuxiliaryConformance",
     "EncoderConformance",
     "LossConformance",
     "MetricConformance",

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reccli.api import Context, Encoder, Histories, TrainingData
-from reccli.testing.conformance import Conformance
+from reccli.api import Encoder, Histories, TrainingData
+from reccli.testing.encoder_views import EncoderViews, other_item
 from reccli.testing.inputs import batch_of
-from reccli.testing.worlds import checkerboard
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -20,23 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["EncoderConformance"]
 
 
-class EncoderConformance(Conformance):
+class EncoderConformance(EncoderViews):
     """Every check of an encoder.
 
     Args:
         component: The registered name, or the class itself.
         settings: Settings to build it with (small sizes keep the checks fast).
     """
-
-    kind = "encoder"
-
-    def data(self) -> TrainingData:
-        """Return the data that it is set up with; override for an encoder that needs more."""
-        return checkerboard(users=12, items=10, held_out=1).data
-
-    def context(self) -> Context:
-        """Return the context that it is set up in; override for an encoder that needs a folder or the network."""
-        return Context(seed=7)
 
     def test_is_an_encoder(self) -> None:
         """It is a subclass of `reccli.api.Encoder`, and `data()` meets its needs."""
@@ -89,7 +78,7 @@ class EncoderConformance(Conformance):
         data, encoder = self._ready()
         rows = np.arange(int(data.train.offset_U1[2]))
         row = 2
-        changed = _other_item(data, row)
+        changed = other_item(data, row)
         other = self._build_on(changed)
         other.load_state_dict(encoder.state_dict())
         vectors = []
@@ -205,19 +194,6 @@ class EncoderConformance(Conformance):
         self.expect(vectors.shape[1] == encoder.export_items().shape[1], "texts of users and items differ in size")
         self._close(encoder.encode_user_texts(texts[::-1]).flip(0), vectors, "a text's vector depends on its company")
 
-    def _ready(self) -> tuple[TrainingData, Any]:
-        data = self.data()
-        return data, self._build_on(data)
-
-    def _build_on(self, data: TrainingData) -> Any:
-        encoder = self.build()
-        encoder.setup(data, self.context())
-        return encoder
-
-    def _begin(self, encoder: Any) -> None:
-        encoder.begin_epoch(0)
-        encoder.begin_step()
-
     def _train_a_step(self, encoder: Any, data: TrainingData) -> None:
         encoder.train()
         self._begin(encoder)
@@ -235,15 +211,6 @@ class EncoderConformance(Conformance):
         items, users = encoder.export_items(), encoder.export_users(data.train)
         return _filled(items, encoder.export_sparse_items()), _filled(users, encoder.export_sparse_users(data.train))
 
-    def _vectors(self, tensor: Tensor, rows: int, what: str) -> None:
-        self.expect(tensor.ndim == 2 and len(tensor) == rows, f"{what}: {tuple(tensor.shape)}, not ({rows}, D)")
-        self.expect(tensor.is_floating_point(), f"{what} is {tensor.dtype}")
-        self.expect(bool(tensor.isfinite().all()), f"{what} has numbers that are not finite")
-
-    def _close(self, got: Tensor, expected: Tensor, message: str) -> None:
-        same = got.shape == expected.shape and torch.allclose(got.double(), expected.double(), rtol=1e-4, atol=1e-5)
-        self.expect(same, message)
-
 
 def _filled(dense_ND: Tensor, sparse_NS: csr_matrix | None) -> Tensor:
     """Return both parts side by side, zeros written out."""
@@ -256,12 +223,3 @@ def _other_value(train: Histories, row: int) -> Histories:
     value_E = train.value_E.copy()
     value_E[row] = train.value_E.max() + train.value_E.min() - value_E[row]
     return replace(train, value_E=value_E)
-
-
-def _other_item(data: TrainingData, row: int) -> TrainingData:
-    train = data.train
-    user = int(train.user_E[row])
-    met = train.item_E[train.offset_U1[user] : train.offset_U1[user + 1]]
-    item_E = train.item_E.copy()
-    item_E[row] = np.setdiff1d(np.arange(train.n_items), met)[0]
-    return replace(data, train=replace(train, item_E=item_E))

@@ -74,8 +74,10 @@ class FinetuneTask:
         return self.module.parameter_groups()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let the encoder do what it does once per epoch."""
+        """Let the encoder, and then auxiliary tasks, do what they do once per epoch."""
         self.module.encoder.begin_epoch(epoch)
+        if self.module.auxiliaries is not None:
+            self.module.auxiliaries.begin_epoch(epoch, self.module.encoder)
 
     def batches(self, epoch: int) -> Sequence[Tensor]:
         """Return the epoch's batches: of rows, or of users side by side where the encoder is grouped."""

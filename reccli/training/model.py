@@ -22,6 +22,7 @@ from reccli.api.vectors import MixedVectors
 from reccli.errors import ConfigError
 from reccli.nn.regulariser import embedding_norms
 from reccli.nn.tables import look_up
+from reccli.training.auxiliaries import Auxiliaries
 from reccli.training.dropout import drop_vectors, mean_output
 from reccli.training.hard_negatives import hardest
 from reccli.training.masks import Masks, one_row_each
@@ -34,7 +35,7 @@ from reccli.training.values import Values
 
 __all__ = ["ScoringModel"]
 
-PASSING = ("memory", "sides")
+PASSING = ("auxiliaries", "memory", "sides")
 
 
 class ScoringModel(nn.Module):
@@ -51,6 +52,7 @@ class ScoringModel(nn.Module):
         mechanics: How a batch becomes a loss.
         teacher: Soft targets beside the loss, or None.
         sides: Further tasks over the same vectors.
+        auxiliaries: Contrast of views beside the loss, or None.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class ScoringModel(nn.Module):
         mechanics: Mechanics = PLAIN,
         teacher: Teacher | None = None,
         sides: Sequence[SideTask] = (),
+        auxiliaries: Auxiliaries | None = None,
     ) -> None:
         super().__init__()
-        self.mechanics, self.teacher = mechanics, teacher
+        self.mechanics, self.teacher, self.auxiliaries = mechanics, teacher, auxiliaries
         encoder.micro_batch = mechanics.micro_batch
         self.encoder, self.loss, self.similarity, self.task = encoder, loss, similarity, data.task
         self.sides = nn.ModuleList(sides)
@@ -91,7 +94,7 @@ class ScoringModel(nn.Module):
     def parameter_groups(self) -> Iterator[Mapping[str, Any]]:
         """Yield the encoder's groups, then what the loss and the biases learn."""
         yield from self.encoder.parameter_groups()
-        for part in (self.loss, self.values, *self.sides):
+        for part in (self.loss, self.values, *self.sides, self.auxiliaries):
             parameters = [p for p in part.parameters() if p.requires_grad] if part is not None else []
             if parameters:
                 yield {"params": parameters, "weight_decay": 0.0}
@@ -105,7 +108,7 @@ class ScoringModel(nn.Module):
             batch: Rows and negatives.
             l1: Weight of the L1 penalty.
             l2: Weight of the L2 penalty.
-            remember: Whether the step's positives enter the memory, where there is one.
+            remember: Whether the step's positives enter the memory, where there is one, and auxiliary tasks count.
         """
         if self.loss is None:
             raise RuntimeError("a closed form has no loss")
@@ -122,6 +125,9 @@ class ScoringModel(nn.Module):
         for side in self.sides:
             terms[str(side.task)] = value = side(inputs, batch)
             total = total + value
+        if self.auxiliaries is not None and remember:
+            value, parts = self.auxiliaries(self.encoder, batch)
+            total, terms = total + value, terms | parts
         if l1 or l2:
             penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
             terms["penalty"] = penalty

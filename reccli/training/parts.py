@@ -11,7 +11,10 @@ from reccli.errors import ConfigError, one_of
 
 __all__ = ["Part", "checked_weight", "names_of", "parts_of", "split_sum", "together"]
 
-PLURALS = {"loss": "losses"}
+PLURALS = {"loss": "losses", "aux": "auxiliary tasks"}
+EXAMPLES = {"objective": "mlm+simcse", "loss": "infonce+directau:0.5", "aux": "simgcl:0.1+ncl:0.05"}
+BESIDE = frozenset({"aux"})
+"""Kinds whose weight says something of one component, too: it stands beside the loss."""
 
 
 @dataclass
@@ -29,29 +32,28 @@ class Part:
         return self.component.rpartition(":")[2]
 
 
-def split_sum(kind: str, text: str) -> list[tuple[str, float]]:
-    """Return names (with their distributions) and weights of a text as `infonce+directau:0.5`.
+def split_sum(kind: str, text: str) -> list[tuple[str, float | None]]:
+    """Return names (with their distributions) and weights (None where none is given) of `infonce+directau:0.5`.
 
     Raises:
         ConfigError: A name is empty or comes twice, or a weight is no number above 0.
     """
-    found: list[tuple[str, float]] = []
+    found: list[tuple[str, float | None]] = []
     seen: set[str] = set()
     pieces = text.split("+")
     for piece in pieces:
         name, colon, number = piece.strip().rpartition(":")
         weight = _number(number) if colon else None
         if weight is None:
-            name, weight = piece.strip(), 1.0
-        elif len(pieces) == 1:
+            name = piece.strip()
+        elif len(pieces) == 1 and kind not in BESIDE:
             raise ConfigError(f"{kind} '{text}': a weight says something beside another {kind} alone")
         plain = name.rpartition(":")[2]
         if not plain or plain in seen:
             what = f"names '{plain}' twice" if plain else "has an empty name"
-            example = "mlm+simcse" if kind == "objective" else "infonce+directau:0.5"
-            raise ConfigError(f"{kind} '{text}' {what}", hint=f"as in --{kind} {example}")
+            raise ConfigError(f"{kind} '{text}' {what}", hint=f"as in --{kind} {EXAMPLES[kind]}")
         seen.add(plain)
-        found.append((name, checked_weight(f"{kind} {plain}: weight", weight)))
+        found.append((name, None if weight is None else checked_weight(f"{kind} {plain}: weight", weight)))
     return found
 
 
@@ -64,15 +66,23 @@ def parts_of(kind: str, text: str, values: Mapping[str, Any]) -> list[Part]:
     """Load the components of a text and give each what was set for it.
 
     A setting whose name begins with a component's name and a dot is that one's (`simcse.temperature`; `simcse.weight`
-    is the factor on its loss); any other is that of every component that has it.
+    is the factor on its loss); any other is that of every component that has it. Without a weight it is the class's
+    `default_weight`, or 1.
 
     Raises:
         ConfigError: An unknown component, a setting that none of them has, or a weight that is no number above 0.
     """
-    parts = [Part(name, registry.load(kind, name), weight=weight) for name, weight in split_sum(kind, text)]
+    parts = []
+    for name, weight in split_sum(kind, text):
+        cls = registry.load(kind, name)
+        usual = float(getattr(cls, "default_weight", 1.0))
+        parts.append(Part(name, cls, weight=usual if weight is None else weight))
     by_name = {part.name.replace("-", "_"): part for part in parts}
     for key, value in _flat(values, by_name).items():
         head, dot, rest = key.partition(".")
+        if key == "weight" and kind in BESIDE and len(parts) == 1:
+            parts[0].weight = checked_weight(f"{kind}.weight", value)
+            continue
         if not dot:
             _give_all(kind, parts, key, value)
             continue

@@ -9,6 +9,7 @@ from typing import Any
 from reccli import registry
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
+from reccli.training.auxiliaries import check_views, resolve_auxiliaries
 from reccli.training.loss_sum import traits_of
 from reccli.training.parts import names_of, parts_of, together
 from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
@@ -54,19 +55,24 @@ class Recipe:
     def run_name(self) -> str:
         """Name of the run: as given, or the names of encoder and loss; a refit's ends so."""
         given = self.settings
-        losses = [] if given.loss is None else names_of("loss", given.loss)
-        parts = (given.encoder, *losses, *(side.loss for side in self.sides))
+        own = [*_names("loss", given.loss), *(side.loss for side in self.sides), *_names("aux", given.aux)]
+        parts = (given.encoder, *own)
         name = given.name or "-".join(map(_plain, parts))
         suffix = ("-refit" if given.as_of == "now" else "-refit-test") if given.refit else ""
         return name + suffix
 
     @property
+    def auxiliaries(self) -> list[str]:
+        """Names of the auxiliary tasks."""
+        return [_plain(name) for name in _names("aux", self.settings.aux)]
+
+    @property
     def components(self) -> list[tuple[str, str]]:
         """Kind and name of each component."""
         given = self.settings
-        losses = [] if given.loss is None else names_of("loss", given.loss)
-        used = [("encoder", given.encoder), *(("loss", name) for name in losses)]
-        used += [] if given.sampler is None else [("sampler", given.sampler)]
+        used = [("encoder", given.encoder)]
+        for kind in ("loss", "sampler", "aux"):
+            used += [(kind, name) for name in _names(kind, getattr(given, kind))]
         return used + [("loss", side.loss) for side in self.sides]
 
 
@@ -85,6 +91,8 @@ def resolve(
         ConfigError: An unknown component or setting, or parts that do not fit; the message names those that would.
     """
     encoder = registry.load("encoder", settings.encoder)
+    check_views(settings)
+    settings = resolve_auxiliaries(settings)
     missing = encoder.needs - provides
     if missing:
         fitting = [name for name in registry.names("encoder") if not _needs("encoder", name) - provides]
@@ -280,6 +288,10 @@ def _misfit(message: str, kind: str, fitting: list[str]) -> ConfigError:
 
 def _list(names: frozenset[str]) -> str:
     return " and ".join(sorted(names))
+
+
+def _names(kind: str, text: str | None) -> list[str]:
+    return [] if text is None else names_of(kind, text)
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from reccli.api import Encoder
 from reccli.testing import EncoderConformance
-from reccli.testing.encoders import _other_item
+from reccli.testing.encoder_views import other_item
 
 
 class Pooled(Encoder):
@@ -165,13 +165,13 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_encoder_passes_every_check(passes):
-    assert len(passes(EncoderConformance, Pooled)) == 13
+    assert len(passes(EncoderConformance, Pooled)) == 14
 
 
 def test_the_leak_is_looked_for_where_it_can_show():
     """The check changes the row's item for one that the user has not met, at the same place and time."""
     data = EncoderConformance().data()
-    changed = _other_item(data, 2)
+    changed = other_item(data, 2)
     assert np.flatnonzero(changed.train.item_E != data.train.item_E).tolist() == [2]
     start, stop = data.train.offset_U1[:2]
     assert len(set(changed.train.item_E[start:stop])) == stop - start

@@ -10,9 +10,9 @@ from reccli.training.parts import names_of, parts_of, split_sum, together
 
 def test_names_and_weights():
     assert split_sum("loss", "infonce + reccli-dcl:dcl:0.5+reccli:directau") == [
-        ("infonce", 1.0),
+        ("infonce", None),
         ("reccli-dcl:dcl", 0.5),
-        ("reccli:directau", 1.0),
+        ("reccli:directau", None),
     ]
     assert names_of("loss", "infonce+directau:2") == ["infonce", "directau"]
 

@@ -1,0 +1,1 @@
+"""Auxiliary tasks of fine-tuning, one a file."""
