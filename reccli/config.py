@@ -1,11 +1,12 @@
 """Where settings come from, and how every value keeps track of it.
 
-Weakest first: defaults, `reccli.toml` (tables `[prepare]` ... `[recommend]`), environment variables
+Weakest first: defaults, `reccli.toml` (tables `[prepare]` ... `[tune]`), environment variables
 `RECCLI_<STAGE>_<FIELD>`, `--set`, flags. Texts of the last three go through one parser, so that all say the same.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,9 +24,10 @@ from reccli.settings import (
     PretrainSettings,
     RecommendSettings,
     StageSettings,
+    TuneSettings,
 )
 
-__all__ = ["STAGE_SETTINGS", "Resolved", "resolve"]
+__all__ = ["STAGE_SETTINGS", "Resolved", "resolve", "set_text", "text_value"]
 
 STAGE_SETTINGS: dict[str, type[StageSettings]] = {
     "prepare": PrepareSettings,
@@ -33,6 +35,7 @@ STAGE_SETTINGS: dict[str, type[StageSettings]] = {
     "finetune": FinetuneSettings,
     "evaluate": EvaluateSettings,
     "recommend": RecommendSettings,
+    "tune": TuneSettings,
 }
 COMPONENT_FIELDS = {
     "finetune": {
@@ -86,7 +89,7 @@ def resolve(
         parsed = _parse(model, field, value) if isinstance(value, str) and inner is None else value
         if inner is not None:
             values.setdefault(field, {})
-            values[field] = {**values[field], inner: _toml_value(value)}
+            values[field] = {**values[field], inner: text_value(value)}
             sources[f"{field}.{inner}"] = source
         elif isinstance(parsed, dict) and isinstance(values.get(field), dict):
             values[field] = {**values[field], **parsed}
@@ -175,13 +178,21 @@ def _shares(field: str, parts: list[str]) -> list[float]:
     return [number / total for number in numbers]
 
 
-def _toml_value(value: Any) -> Any:
+def text_value(value: Any) -> Any:
+    """Return what a text after `--set component.name=` stands for: a TOML value, or else the text itself."""
     if not isinstance(value, str):
         return value
     try:
         return tomllib.loads(f"v = {value}")["v"]  # numbers, true and false, lists, quoted texts
     except tomllib.TOMLDecodeError:
         return value
+
+
+def set_text(value: Any) -> str:
+    """Return the text that `--set component.name=` takes for a value."""
+    if isinstance(value, str) and text_value(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)  # numbers, switches, lists and quoted texts are TOML as well
 
 
 def _config_file(config: Path | None, workspace: Path | None) -> Path | None:

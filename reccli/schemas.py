@@ -95,6 +95,20 @@ SCHEMAS: dict[str, ArtifactSchema] = {
             "n": "u64",
         }
     ),
+    # tune; the searched settings are further columns, named as `--set` takes them
+    "trials": ArtifactSchema(
+        {
+            "number": "u32",
+            "state": "str",  # complete, pruned, failed, running, or lost with its process
+            "value": "f64?",  # validation metric of the best epoch; of a pruned trial its last epoch's
+            "epoch": "u32?",  # the best one
+            "epochs": "u32?",  # passes made
+            "seconds": "f64?",
+            "started": "i64?",  # microseconds since 1970-01-01 UTC
+            "message": "str?",  # why it failed, or the trial whose settings it repeats
+        },
+        open=True,
+    ),
     # recommend
     "recommendations": ArtifactSchema(
         {"user_id": "str", "rank": "u32", "item_id": "str", "title": "str?", "score": "f32", "reason": "str?"}

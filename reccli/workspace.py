@@ -34,9 +34,11 @@ from reccli.manifest import FORMAT, Manifest, digest_json, sha256_file, versions
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["STAGES", "Draft", "Version", "Workspace", "elapsed", "fingerprint", "storage_errors"]
+__all__ = ["SEARCHES", "STAGES", "Draft", "Version", "Workspace", "elapsed", "fingerprint", "storage_errors"]
 
 STAGES = ("prepare", "pretrain", "finetune", "evaluate", "recommend")
+SEARCHES = ("tune",)
+"""What is stored like the stages' outputs without being a link of their chain."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 

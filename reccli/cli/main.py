@@ -29,6 +29,7 @@ STAGES = {
     "recommend": "List the best items of users.",
 }
 TOOLS = {
+    "tune": "Search for the settings of finetune.",
     "status": "Show what a workspace holds and what is stale.",
     "check": "Say what prepare would see in a file.",
     "plugins": "List, show and check components.",

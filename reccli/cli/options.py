@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-__all__ = ["Common", "Flag", "stage_command"]
+__all__ = ["Common", "Flag", "flag_parameter", "stage_command"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def stage_command(
         positional: The command's own parameters, passed on by name.
     """
     own = positional or []
-    parameters = [*own, *(_flag_parameter(settings, flag) for flag in flags), *_common_parameters()]
+    parameters = [*own, *(flag_parameter(settings, flag) for flag in flags), *_common_parameters()]
 
     def command(**given: Any) -> None:
         common = Common(
@@ -116,7 +116,8 @@ def stage_command(
     return command
 
 
-def _flag_parameter(settings: type[Any], flag: Flag) -> inspect.Parameter:
+def flag_parameter(settings: type[Any], flag: Flag) -> inspect.Parameter:
+    """Return the option of a settings field, its help text and default taken from there."""
     field = settings.model_fields[flag.field]
     dashed = flag.field.replace("_", "-")
     names = flag.names or (f"--{dashed}",)

@@ -66,6 +66,7 @@ def run_stage_command(
     *,
     extra_sets: tuple[str, ...] = (),
     data_on_stdout: bool = False,
+    results_first: bool = False,
 ) -> StageResult:
     """Resolve settings, run the stage, render its result.
 
@@ -76,6 +77,7 @@ def run_stage_command(
         call: Runs the stage on a workspace with settings and a control.
         extra_sets: Further `--set` texts that flags stand for.
         data_on_stdout: Result lines go to stderr, because stdout is for data.
+        results_first: What was found before a signal is shown, and then that it came.
     """
     from reccli.config import resolve
     from reccli.stages.common import Control
@@ -124,7 +126,8 @@ def run_stage_command(
         stop=signals.requested,
     )
     result = call(Workspace(common.workspace, verify=common.verify), resolved.settings, control)
-    control.check_stop()  # a signal that came while committing: what is done stays, what would follow must not
+    if not results_first:
+        control.check_stop()  # a signal that came while committing: what is done stays, what would follow must not
     body = _body(result)
     if common.workspace.is_dir() and not common.dry_run:
         log.result(body)
@@ -133,6 +136,8 @@ def run_stage_command(
             result_json(body)
     else:
         _render(result, common, talk if data_on_stdout else result_line)
+    if results_first:
+        control.check_stop("run the same command again to go on")
     return result
 
 

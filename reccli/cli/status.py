@@ -24,10 +24,10 @@ def command(workspace: WORKSPACE = Path("workspace"), why: WHY = False, as_json:
 
     Example: reccli status --why
     """
-    from reccli.workspace import STAGES, Workspace
+    from reccli.workspace import SEARCHES, STAGES, Workspace
 
     space = Workspace(workspace)
-    rows = [_row(space, stage, name) for stage in STAGES for name in space.runs(stage)]
+    rows = [_row(space, stage, name) for stage in (*STAGES, *SEARCHES) for name in space.runs(stage)]
     if as_json:
         result_json({"workspace": str(workspace), "runs": rows})
         return

@@ -12,6 +12,7 @@ from reccli.settings.finetune import FinetuneSettings
 from reccli.settings.prepare import PrepareSettings
 from reccli.settings.pretrain import PretrainSettings
 from reccli.settings.recommend import RecommendSettings
+from reccli.settings.tune import TuneSettings
 
 __all__ = [
     "EvaluateSettings",
@@ -20,4 +21,5 @@ __all__ = [
     "PretrainSettings",
     "RecommendSettings",
     "StageSettings",
+    "TuneSettings",
 ]

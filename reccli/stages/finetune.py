@@ -18,7 +18,7 @@ from reccli.workspace import Draft, Version, Workspace
 if TYPE_CHECKING:
     from reccli.training.resolving import Recipe
 
-__all__ = ["finetune"]
+__all__ = ["determinants_of", "finetune", "job_of"]
 
 
 def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
@@ -35,8 +35,34 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
         DivergedError: Training met a number that is not finite.
         Interrupted: A signal asked to stop; the same command goes on from the checkpoint.
     """
+    job = job_of(workspace, settings, control)
+    recipe = job.recipe
+    if settings.refit and recipe.trainable:
+        chosen = _choosing_run(workspace, settings, job.prepared, job.pretrained, recipe, control)
+        if chosen is None:
+            return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
+        epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
+        job = replace(job, epochs=epochs, calibration=calibration)
+    elif settings.refit:
+        job = replace(job, epochs=0)
+    return _run(job)
+
+
+def job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared | None = None) -> Job:
+    """Return all that one fine-tuning reads, checked; a refit's epochs are still those of the settings.
+
+    Args:
+        workspace: Where the data is.
+        settings: With gaps.
+        control: How to run.
+        prepared: The data where it is open already, else the current one.
+
+    Raises:
+        ConfigError, MissingArtifactError, DeviceError: As `finetune`.
+    """
     import torch
 
+    from reccli.training.auxiliaries import check_views
     from reccli.training.component_data import component_data
     from reccli.training.device import resolve_device
     from reccli.training.parts import names_of
@@ -47,33 +73,23 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
         component = getattr(settings, kind)
         for name in names_of(kind, component) if component is not None else ():
             registry.find(kind, name)  # an unknown name is said before any data is opened
+    check_views(settings)
     device = resolve_device(settings.device)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    prepared = Prepared(workspace.current("prepare"))
+    prepared = prepared or Prepared(workspace.current("prepare"))
     task = task_of(settings.task, prepared)
     data = component_data(prepared, task)
     recipe = resolve(settings, task, data.provides(), n_items=data.n_items)
     pretrained = _pretrained(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
-    epochs, calibration = recipe.settings.epochs or 0, None
-    if settings.refit and recipe.trainable:
-        chosen = _choosing_run(workspace, settings, prepared, pretrained, recipe, control)
-        if chosen is None:
-            return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
-        epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
-    elif settings.refit:
-    from reccli.training.auxiliaries import check_views
-        epochs = 0
-    job = Job(workspace, prepared, pretrained, recipe, device, control, epochs, teachers, calibration)
-    return _run(job)
+    return Job(workspace, prepared, pretrained, recipe, device, control, recipe.settings.epochs or 0, teachers)
 
 
 def _run(job: Job) -> StageResult:
     recipe, control, facts = job.recipe, job.control, dict[str, Any]()
     announced = _announce(job)
 
-    check_views(settings)
     def build(draft: Draft, manifest: Manifest) -> None:
         for line in announced:
             control.say(line)
@@ -84,7 +100,7 @@ def _run(job: Job) -> StageResult:
         job.workspace,
         "finetune",
         recipe.run_name,
-        **_determinants(job.prepared, job.pretrained, recipe, job.epochs, job.teachers),
+        **determinants_of(job),
         control=control,
         build=build,
     )
@@ -93,10 +109,14 @@ def _run(job: Job) -> StageResult:
     return StageResult("finetune", status, version, why, _lines(job, version, facts, status), facts, "reccli evaluate")
 
 
+def determinants_of(job: Job) -> dict[str, Any]:
+    """Return what a run's content depends on, as `run_stage` takes it."""
+    return _determinants(job.prepared, job.pretrained, job.recipe, job.epochs, job.teachers)
+
+
 def _determinants(
     prepared: Prepared, pretrained: Version | None, recipe: Recipe, epochs: int, teachers: tuple[Version, ...]
 ) -> dict[str, Any]:
-    """Return what a run's content depends on, as `run_stage` takes it."""
     from reccli.api import Context
     from reccli.training.device import resolve_device
 
@@ -166,8 +186,10 @@ def _announce(job: Job) -> list[str]:
     lines = []
     if recipe.trainable:
         with_ = f" and negatives from {settings.sampler}" if settings.sampler else ""
+        beside = ", ".join(f"{name} {settings.aux_settings[f'{name}.weight']:g}" for name in recipe.auxiliaries)
         lines.append(
             f"{settings.encoder}: loss {settings.loss}{with_}, similarity {settings.similarity}, task {recipe.task}"
+            + (f", beside it {beside}" if beside else "")
         )
         shown = {key: value for key, value in recipe.chosen.items() if key not in ("loss", "sampler", "similarity")}
         if shown:
@@ -186,10 +208,8 @@ def _lines(job: Job, version: Version | None, facts: Mapping[str, Any], status: 
     lines = []
     value = "" if facts.get("best_value") is None else f"  valid {facts['metric']} {facts['best_value']:.4f}"
     if facts.get("train_value") is not None:
-        beside = ", ".join(f"{name} {settings.aux_settings[f'{name}.weight']:g}" for name in recipe.auxiliaries)
         value += f" (train {facts['train_value']:.4f})"
     if facts["trainable"]:
-            + (f", beside it {beside}" if beside else "")
         first = "" if facts.get("first_value") is None else f" (start {facts['first_value']:.4f})"
         lines.append(
             f"best epoch {facts['best_epoch']} of {facts['epochs']}{value}{first}  stopped by {facts['stopped']}"
