@@ -8,7 +8,7 @@
     ├── MissingArtifactError (4)   an earlier stage has not run, or is stale      -> the user runs that stage
     ├── DamagedArtifactError (5)   a file differs from what was committed         -> the user reruns with --force
     ├── LockedError (6)            another run holds the workspace                -> the user waits
-    ├── DivergedError (7)          training met a non-finite number               -> the user lowers a rate
+    ├── DivergedError (7)          a number is not finite, or vectors collapsed   -> the user lowers a rate
     ├── PluginError (8)            a component is missing, broken or ambiguous    -> the plugin's author
     ├── StorageError (9)           disk full, read-only, permission, I/O          -> the machine's keeper
     ├── OutOfMemoryError (10)      host or device memory
@@ -100,7 +100,7 @@ class LockedError(ReccliError):
 
 
 class DivergedError(ReccliError):
-    """A loss, gradient or weight is not finite."""
+    """A loss, gradient or weight is not finite, or all vectors have become alike."""
 
     exit_code = 7
     kind = "diverged"

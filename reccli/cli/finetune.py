@@ -39,6 +39,7 @@ FLAGS = [
     Flag("adversarial"),
     Flag("swa", metavar="EPOCH"),
     Flag("patience"),
+    Flag("collapse"),
     Flag("metric", metavar="ndcg@10"),
     Flag("max_time", metavar="SECONDS"),
     Flag("precision"),

@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 WHY = Annotated[bool, typer.Option("--why", help="Say why a run is stale.")]
+HEALTH = Annotated[
+    bool, typer.Option("--health", help="Say how the vectors of runs lie: effective rank, uniformity, alignment.")
+]
 
 
-def command(workspace: WORKSPACE = Path("workspace"), why: WHY = False, as_json: JSON = False) -> None:
+def command(
+    workspace: WORKSPACE = Path("workspace"), why: WHY = False, health: HEALTH = False, as_json: JSON = False
+) -> None:
     """Show every run of a workspace, and whether what it was made from has changed since.
 
     Example: reccli status --why
     """
+    from reccli.training.health_log import health_text
     from reccli.workspace import SEARCHES, STAGES, Workspace
 
     space = Workspace(workspace)
@@ -37,13 +43,22 @@ def command(workspace: WORKSPACE = Path("workspace"), why: WHY = False, as_json:
     for row in rows:
         reasons = f"  ({'; '.join(row['why'])})" if why and row["why"] else ""
         result_line(f"{row['run']:<{width}}  {row['state']:<8} {row['made']}  {row['size'] / 1e6:8.1f} MB{reasons}")
+        if health and row["health"]:
+            result_line(f"{'':<{width}}  vectors of {health_text(row['health'])}")
 
 
 def _row(space: Workspace, stage: str, name: str) -> dict[str, Any]:
     try:
         version = space.current(stage, name)
     except (DamagedArtifactError, MissingArtifactError) as error:
-        return {"run": f"{stage}/{name}", "state": "damaged", "made": "-" * 16, "size": 0, "why": [error.message]}
+        return {
+            "run": f"{stage}/{name}",
+            "state": "damaged",
+            "made": "-" * 16,
+            "size": 0,
+            "why": [error.message],
+            "health": {},
+        }
     why = _stale(space, version)
     return {
         "run": f"{stage}/{name}",
@@ -51,6 +66,7 @@ def _row(space: Workspace, stage: str, name: str) -> dict[str, Any]:
         "made": version.manifest.finished[:16].replace("T", " "),
         "size": sum(output.bytes for output in version.manifest.outputs.values()),
         "why": why,
+        "health": version.manifest.facts.get("health", {}) if stage == "finetune" else {},
     }
 
 

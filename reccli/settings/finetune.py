@@ -14,7 +14,7 @@ __all__ = ["FinetuneSettings"]
 class FinetuneSettings(StageSettings):
     """Settings of `reccli finetune`. A value of None means the encoder's own preference, printed when used."""
 
-    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "online"})
+    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "online", "collapse"})
 
     encoder: str = "history"
     """Encoder component."""
@@ -87,6 +87,13 @@ class FinetuneSettings(StageSettings):
     """Temperature of the teacher's and the student's normalised scores, .2 to 2; the lower, the more the top counts."""
     teacher_weight: float = Field(default=1.0, gt=0)
     """Weight of the teacher beside the loss."""
+    collapse: Literal["stop", "keep"] = "stop"
+    """When the vectors of users or of items collapse (all alike, or in one direction) and the validation metric falls:
+    `stop` with exit code 7, or `keep` the best weights before it and end well."""
+    collapse_cosine: float = Field(default=0.98, gt=0, le=1)
+    """Mean cosine of random pairs of users, or of items, above which they have collapsed; 1 never."""
+    collapse_rank: float = Field(default=1.1, ge=0)
+    """Effective rank of the vectors of users, or of items, below which they have collapsed; 0 never."""
     metric: str | None = None
     """Validation metric that chooses the epoch, as `ndcg@10` (ranking), `rmse` (rating), `log-loss` (ctr)."""
     train_metric: bool = False

@@ -75,7 +75,8 @@ class Ensemble(Served):
     def facts(self) -> dict[str, Any]:
         """What holds for the ensemble: it can do what one of its runs can."""
         found = dict(self.members[0].facts)
-        found.pop("calibration", None)  # that of one run is not that of a mean of several
+        for name in ("calibration", "health"):
+            found.pop(name, None)  # that of one run is not that of a mean of several
         found |= {ability: any(member.facts.get(ability) for member in self.members) for ability in ABILITIES}
         return found
 

@@ -19,6 +19,7 @@ from reccli.stages.ensemble import ensemble_of
 from reccli.stages.measuring import Measured, chosen_metrics, measure
 from reccli.stages.serving import Served, open_run
 from reccli.stages.transfer import transfer_facts, transfer_line
+from reccli.training.health_log import health_text
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
             "candidates": settings.candidates,
             "task": task,
             "popularity_users": {name: result.popularity_users for name, result in measured.items()},
+            "health": {run.name: run.facts["health"] for run in served if run.facts.get("health")},
         }
         if settings.compare and not settings.ensemble:
             manifest.facts["transfer"] = transfer_facts([(run.name, run.version.manifest) for run in served])
@@ -228,6 +230,8 @@ def _lines(
     for name, count in version.manifest.facts.get("popularity_users", {}).items():
         if count:
             lines.append(f"{name}: {count:,} users without a usable history got the popularity list")
+    for name, found in version.manifest.facts.get("health", {}).items():
+        lines.append(f"{name}: vectors of {health_text(found)}")
     if status == "done":
         lines.append(f"wrote {workspace.path}/evaluate/{version.name} ({version.manifest.seconds:.1f} s)")
     return tuple(lines)
@@ -255,7 +259,7 @@ def _signed(value: float) -> str:
 
 def _data(version: Version, table: pl.DataFrame) -> dict[str, Any]:
     overall = [row for row in table.iter_rows(named=True) if row["slice"] == "all"]
-    data: dict[str, Any] = {"metrics": overall}
+    data: dict[str, Any] = {"metrics": overall, "health": version.manifest.facts.get("health", {})}
     if version.has("differences.parquet"):
         data["differences"] = version.read("differences").to_dicts()
     return data

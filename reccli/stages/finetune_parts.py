@@ -7,11 +7,12 @@ import torch
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
 from reccli.training.adversary import Adversary
+from reccli.training.collapse import Limits
 from reccli.training.finetuning import FinetuneTask
 from reccli.training.mechanics import Mechanics
 from reccli.training.task import Plan
 
-__all__ = ["adversary_of", "mechanics_of", "plan_of"]
+__all__ = ["adversary_of", "limits_of", "mechanics_of", "plan_of"]
 
 
 def mechanics_of(settings: FinetuneSettings) -> Mechanics:
@@ -43,6 +44,14 @@ def adversary_of(settings: FinetuneSettings, task: FinetuneTask) -> Adversary | 
     return Adversary(tables, task.again, size=settings.adversarial, weight=settings.adversarial_weight)
 
 
+def limits_of(settings: FinetuneSettings) -> Limits:
+    """Return when vectors count as collapsed: never where distances are compared, to which directions say little."""
+    keep = settings.collapse == "keep"
+    if settings.similarity == "euclidean":
+        return Limits(keep=keep)
+    return Limits(cosine=settings.collapse_cosine, rank=settings.collapse_rank, keep=keep)
+
+
 def plan_of(settings: FinetuneSettings, *, epochs: int, device: torch.device, seed: int) -> Plan:
     """Return how to train for some epochs."""
     return Plan(
@@ -64,4 +73,5 @@ def plan_of(settings: FinetuneSettings, *, epochs: int, device: torch.device, se
         precision=settings.precision,
         device=device,
         seed=seed,
+        limits=limits_of(settings),
     )

@@ -18,6 +18,7 @@ from reccli.errors import DataError, DivergedError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
+from reccli.training.health_log import health_of
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
         context.numpy_generator("validation users"),
         str(job.device),
         _value_range(data),
+        context.numpy_generator("health"),
     )
     if validator.sampled:
         job.control.say(f"validating on {MOST_USERS:,} users drawn at random")
@@ -179,7 +181,8 @@ def _fitted(job: Job, validator: Validator | None, data: TrainingData, context: 
     if not len(sample):
         job.control.warn("train_metric: users of the validation part have too few train rows to measure on")
         return None
-    return replace(validator, train=rest, held=sample, generator=context.numpy_generator("validation users"))
+    generator = context.numpy_generator("validation users")
+    return replace(validator, train=rest, held=sample, generator=generator, health=None)
 
 
 def _value_range(data: TrainingData) -> tuple[float, float]:
@@ -222,10 +225,10 @@ def _facts(
     facts: dict[str, Any] = {
         "task": job.recipe.task,
         "side_tasks": {side.task: side.weight for side in job.recipe.sides},
+        "auxiliaries": {} if model.auxiliaries is None else dict(model.auxiliaries.weights),
         "similarity": settings.similarity,
         "trainable": job.recipe.trainable,
         "serves_new_users": encoder.serves_new_users,
-        "auxiliaries": {} if model.auxiliaries is None else dict(model.auxiliaries.weights),
         "serves_new_items": encoder.serves_new_items,
         "serves_user_texts": encoder.serves_user_texts,
         "joint": type(encoder).joint,
@@ -240,6 +243,7 @@ def _facts(
         "best_value": _finite(outcome.best_value),
         "first_value": _finite(outcome.first_value),
         "train_value": _finite(_of_train(job, outcome)),
+        "health": health_of(outcome.rows, outcome.best_epoch),
         "epochs": outcome.epochs,
         "steps": outcome.steps,
         "stopped": outcome.stopped,

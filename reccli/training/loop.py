@@ -16,7 +16,9 @@ from reccli.training.adversary import Adversary
 from reccli.training.averaging import EpochAverage, WeightAverage
 from reccli.training.batching import steps_of
 from reccli.training.checkpoint import Checkpoints
+from reccli.training.collapse import collapse_error
 from reccli.training.early_stopping import Best
+from reccli.training.health_log import crowding
 from reccli.training.optimizers import build_optimizer, set_rate
 from reccli.training.precision import Precision
 from reccli.training.randomness import load_random, random_state, seeded
@@ -50,7 +52,7 @@ def train(
         adversary: Adds the loss at a worse place to each step, or None.
 
     Raises:
-        DivergedError: A loss, gradient or weight is not finite.
+        DivergedError: A loss, gradient or weight is not finite, or vectors have collapsed.
         Interrupted: A signal asked to stop; a checkpoint is saved.
         OutOfMemoryError: The batch does not fit.
     """
@@ -85,6 +87,7 @@ class Loop:
             self.average = EpochAverage(task.module, plan.swa)
         self.best = Best(task.higher_is_better, plan.patience)
         self.best_weights: dict[str, Tensor] = {}
+        self.collapsed: str | None = None
         self.epoch, self.position, self.step = 1, 0, 0
         self.rows: list[tuple[int, str, float]] = []
         self.loss_sum, self.loss_count = 0.0, 0
@@ -101,14 +104,16 @@ class Loop:
             self.monitor.say(f"resuming at epoch {self.epoch}, step {self.step}")
         else:
             self._validate(0)
-        stopped = "epochs"
+        stopped = "epochs" if self.collapsed is None else "collapse"
         with self.monitor.task(self.task.label, self.plan.epochs, "epochs") as progress, told(self.plan):
-            while self.epoch <= self.plan.epochs:
+            while self.epoch <= self.plan.epochs and stopped == "epochs":
                 self._epoch(progress)
                 stopped = self._end_epoch(progress) or stopped
-                if stopped != "epochs":
-                    break
-        done = self.epoch - 1
+        done, best = self.epoch - 1, self.best
+        if self.collapsed is not None and not self.plan.limits.keep:
+            self._save()
+            rate = self.plan.learning_rate
+            raise collapse_error(self.collapsed, epoch=done, best_epoch=best.epoch, learning_rate=rate)
         if self.best_weights:
             self.task.module.load_state_dict(self.best_weights)
         if self.best.value is None:
@@ -214,6 +219,8 @@ class Loop:
         progress.update(done, **facts)
         self.monitor.log("train.epoch", {"epoch": done, "step": self.step, **facts})
         self.epoch, self.position, self.loss_sum, self.loss_count = done + 1, 0, 0.0, 0
+        if self.collapsed is not None:
+            return "collapse"
         if late:
             return "time"
         if self.best.over:
@@ -227,9 +234,12 @@ class Loop:
         module.eval()
         with torch.no_grad(), self.average.in_place():
             metrics = self.task.validate()
-            known = self.task.metric in metrics
-            if (known and self.best.offer(float(metrics[self.task.metric]), epoch)) or (not known and epoch):
-                self.best_weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+            value, best = metrics.get(self.task.metric), self.best.value
+            better = value is not None and self.best.offer(float(value), epoch)
+            if better or (value is None and epoch):
+                self.best_weights = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+            if value is not None and not better and value != best:  # narrow vectors that rank ever better are none
+                self.collapsed = self.plan.limits.broken(metrics)
         module.train()
         self.rows.extend((epoch, name, float(value)) for name, value in metrics.items())
         self.monitor.validated(epoch, metrics)
@@ -239,7 +249,7 @@ class Loop:
         last = next((value for _, name, value in reversed(self.rows) if name == self.task.metric), None)
         if last is not None and self.best.value is not None:
             facts |= {self.task.metric: last, "best": self.best.value}
-        return facts
+        return facts | crowding(self.rows)
 
     def _out_of_time(self) -> bool:
         return self.plan.max_time is not None and time.monotonic() - self.begun > self.plan.max_time

@@ -37,6 +37,7 @@ def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "loss_count": loop.loss_count,
         "terms": loop.terms.state(),
         "best": loop.best.state(),
+        "collapsed": loop.collapsed,
         "rows": loop.rows,
         "optimizer": optimizer_plain,
         "scaler": loop.precision.state(),
@@ -68,6 +69,7 @@ def restore(loop: Loop) -> bool:
         ) from error
     loop.best_weights = {name: value.to(loop.plan.device) for name, value in _part(found.tensors, "best/").items()}
     loop.best.load(state["best"])
+    loop.collapsed = state.get("collapsed")
     loop.precision.load(state["scaler"])
     module, device = loop.task.module, loop.plan.device
     load_random(module, loop.task.generators, device, _part(found.tensors, "random/"), state["random"])

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from reccli.training.collapse import Limits
+
 __all__ = ["Monitor", "Outcome", "Plan", "TrainingTask"]
 
 
@@ -78,6 +80,7 @@ class Plan:
         swa: Epoch from whose end on the plain mean of the weights at the ends of epochs takes the place of `average`; 0
             for none.
         schedule_epochs: Passes that the schedule is laid out for, where they differ from `epochs`.
+        limits: When vectors count as collapsed, which ends training.
     """
 
     epochs: int
@@ -98,6 +101,7 @@ class Plan:
     schedule_epochs: int | None = None
     average: float = 0.0
     swa: int = 0
+    limits: Limits = field(default_factory=Limits)
 
 
 class Monitor(Protocol):
@@ -134,7 +138,7 @@ class Outcome:
         best_epoch: Epoch whose weights are kept (0 is the start); the last one where nothing was validated.
         best_value: Its metric, or None.
         first_value: The metric before training, or None.
-        stopped: `epochs`, `patience` or `time`.
+        stopped: `epochs`, `patience`, `time` or `collapse`.
         rows: Log: (epoch, name, value).
         seconds: Time of this process's part.
     """

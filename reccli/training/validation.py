@@ -16,6 +16,7 @@ from reccli.api.data import Histories
 from reccli.api.metric import LabelMetric, RankingMetric, RatingMetric
 from reccli.api.vectors import MixedVectors, pair_products
 from reccli.errors import ConfigError
+from reccli.training.health import HealthSample
 from reccli.training.model import ScoringModel
 
 __all__ = ["MOST_USERS", "Validator", "parse_metric"]
@@ -66,6 +67,7 @@ class Validator:
         generator: Draws the users to validate on where there are more than 5,000.
         device: Where lists are searched.
         value_range: Lowest and highest rating, that predictions are cut to.
+        health: Draws the users, items and pairs whose vectors' health is measured too; None for none.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Validator:
     generator: np.random.Generator
     device: str = "cpu"
     value_range: tuple[float, float] = (-np.inf, np.inf)
+    health: np.random.Generator | None = None
 
     def __post_init__(self) -> None:
         self.metric, self.k = parse_metric(self.name, self.task)
@@ -88,13 +91,15 @@ class Validator:
         held_I = np.bincount(self.held.item_E, minlength=self.held.n_items) > 0
         known_I = np.bincount(self.train.item_E, minlength=self.held.n_items) > 0
         self.only_I = held_I if held_I.any() and not (held_I & known_I).any() else None
+        self._sample: HealthSample | None = None
 
     def __call__(self, model: ScoringModel) -> dict[str, float]:
-        """Return the metric by name; empty where there is nothing to validate on."""
+        """Return the metric by name, and numbers of health; empty where there is nothing to validate on."""
         if not len(self.user_V):
             return {}
         measure: Callable[..., float] = self._values if self.k is None else self._lists
-        return {self.name: measure(self._users(model), model.item_vectors(), model)}
+        user_VS, item_IS = self._users(model), model.item_vectors()
+        return {self.name: measure(user_VS, item_IS, model), **self._health(user_VS, item_IS, model)}
 
     @property
     def higher_is_better(self) -> bool:
@@ -113,6 +118,18 @@ class Validator:
         item_VK, _ = top_k(user_VS, item_IS, k=k, seen=seen, allowed_I=allowed_I, device=self.device)
         scores = evaluate_ranking(item_VK, distinct(self.held.rows(self.user_V)), {self.name: self.metric}, (k,))
         return scores.mean(self.name, k)
+
+    def _health(self, user_VS: Stored, item_IS: Stored, model: ScoringModel) -> dict[str, float]:
+        user_VD, item_ID = _embeddings(user_VS, model), _embeddings(item_IS, model)
+        if self.health is None or user_VD is None or item_ID is None:
+            return {}
+        if self._sample is None:
+            held = self.held.rows(self.user_V)
+            positive_R = held.value_E > 0 if self.task == "ctr" else np.full(len(held), self.task == "ranking")
+            pairs = (held.user_E[positive_R], held.item_E[positive_R])
+            known_I = np.ones(len(item_ID), np.bool_) if model.warm_I is None else model.warm_I.numpy()
+            self._sample = HealthSample.draw(len(user_VD), known_I, pairs, self.health)
+        return self._sample(user_VD, item_ID)
 
     def predictions(self, model: ScoringModel) -> tuple[np.ndarray, np.ndarray]:
         """Return scores and values of the held-out rows of the users validated on, R."""
@@ -134,3 +151,14 @@ class Validator:
         if self.task == "ctr":
             return float(self.metric.value(value_R, 1 / (1 + np.exp(-score_R))))
         return float(self.metric.value(value_R, score_R.clip(*self.value_range)))
+
+
+def _embeddings(stored: Stored, model: ScoringModel) -> np.ndarray | None:
+    """Return the encoder's part of stored vectors, without what euclidean similarity and predicted values add.
+
+    None where dense vectors are not what a model scores by: it has sparse ones, or it reads pairs jointly.
+    """
+    if isinstance(stored, MixedVectors) or type(model.encoder).joint:
+        return None
+    added = (model.similarity.name == "euclidean") + 2 * (model.values is not None)
+    return stored[:, : stored.shape[1] - added]
