@@ -141,7 +141,8 @@ def _parse(model: type[StageSettings], field: str, text: str) -> Any:
     annotation = model.model_fields[field].annotation
     kinds = {get_origin(part) or part for part in (annotation, *get_args(annotation))}
     if dict in kinds:
-        return dict(_pair(field, part) for part in text.split(",") if part.strip())
+        pairs = dict(_pair(field, part) for part in text.split(",") if part.strip())
+        return {key: text_value(value) for key, value in pairs.items()} if field.endswith("_settings") else pairs
     if tuple in kinds:
         parts = [part.strip() for part in text.replace(":", ",").split(",") if part.strip()]
         is_numeric = any(kind in (int, float) for kind in _leaves(annotation))

@@ -51,11 +51,12 @@ def show_cli(kind: str, name: str, as_json: JSON = False) -> None:
         {"name": field, "default": info.get_default(call_default_factory=True), "help": _flat(info.description)}
         for field, info in component.Settings.model_fields.items()
     ]
+    needs = sorted(component.needs) + ([f"views of the {component.views}"] if kind == "aux" else [])
     body: dict[str, Any] = {
         "kind": kind,
         "name": entry.name,
         "package": f"{entry.distribution} {entry.version}",
-        "needs": sorted(component.needs),
+        "needs": needs,
         "settings": fields,
         "doc": inspect.getdoc(component) or "",
     }
@@ -64,6 +65,8 @@ def show_cli(kind: str, name: str, as_json: JSON = False) -> None:
         return
     result_line(f"{kind} {entry.name}  ({body['package']}, {entry.value})")
     result_line(f"needs: {', '.join(body['needs']) or 'nothing special'}")
+    if kind == "aux":
+        result_line(f"default weight: {component.default_weight:g}")
     result_line("")
     for line in body["doc"].splitlines():
         result_line(line)
