@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "polars", "pyarrow", "transformers", "sklearn", "scipy", "joblib", "peft", "numpy", "pydantic")
+HEAVY = (
+    *("torch", "polars", "pyarrow", "transformers", "sklearn", "scipy", "joblib", "peft", "optuna", "numpy"),
+    "pydantic",
+)
 
 
 def loaded(code: str) -> set[str]:
@@ -31,9 +34,12 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert loaded(call(*arguments)) <= {"pydantic"}  # typer itself needs it to read a switch
 
 
-@pytest.mark.parametrize("command", ["prepare", "pretrain", "finetune", "evaluate", "recommend", "status", "check"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "pretrain", "finetune", "tune", "evaluate", "recommend", "status", "check"]
+)
 def test_a_command_s_help_imports_no_tensors(command: str) -> None:
-    assert not loaded(call(command, "--help")) & {"torch", "transformers", "sklearn", "scipy", "polars", "pyarrow"}
+    heavy = {"torch", "transformers", "sklearn", "scipy", "polars", "pyarrow", "optuna"}
+    assert not loaded(call(command, "--help")) & heavy
 
 
 @pytest.mark.fault(108)

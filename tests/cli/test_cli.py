@@ -64,7 +64,7 @@ def test_version(run: Run) -> None:
     assert run("--version") == (0, f"reccli {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [*entry.STAGES, "status", "check", "doctor"])
+@pytest.mark.parametrize("command", [*entry.STAGES, "tune", "status", "check", "doctor"])
 def test_every_command_s_help_runs_and_has_an_example(command: str, run: Run) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
