@@ -45,10 +45,10 @@ SETS = ("anime", "steam", "hetrec-lastfm", "book-crossing")
 OURS = ("ease", "spectral", "item-knn", "user-knn", "elsa", "history", "lightgcn")
 RECBOLE = {"recbole-ease": "EASE", "recbole-bpr": "BPR", "recbole-simplex": "SimpleX", "recbole-lightgcn": "LightGCN"}
 RIVALS = ("als", *RECBOLE)
-ALS_GRID = {"factors": (64, 128, 256), "regularisation": (1, 5, 20), "alpha": (1, 4)}
+ALS_GRID = {"factors": (64, 128, 256), "regularisation": (1, 5, 20, 60), "alpha": (1, 4, 10)}
 EASE_GRID = "reg_weight=250,1000,60"
 COLUMNS = ("date", "data", "seed", "model", "setting", "valid", "test", "folded", "users", "seconds")
-COLUMNS += ("cpu_seconds", "peak_mb", "stopped")
+COLUMNS += ("cpu_seconds", "stopped")
 K = 20
 Row = dict[str, object]
 
@@ -116,7 +116,6 @@ def ours(split: Split, model: str, flags: list[str]) -> Row:
         "valid": facts["best_value"],
         "seconds": took.seconds,
         "cpu_seconds": took.cpu_seconds,
-        "peak_mb": took.peak_mb,
         "stopped": f"{facts['stopped']} {facts['epochs']}" if facts["epochs"] else facts["stopped"],
     }
 
@@ -139,7 +138,6 @@ def als(split: Split, python: str, setting: list[object] | None, seconds: float)
         "valid": found["valid ndcg@10"],
         "seconds": found["cpu seconds, fit"],  # one thread, so that CPU seconds are its wall time on an idle machine
         "cpu_seconds": found["cpu seconds, fit"],
-        "peak_mb": found["peak MB"],
         "stopped": "iterations 15",
     }
 
@@ -154,7 +152,6 @@ def recbole(split: Split, python: str, model: str, tried: str | None, seconds: f
         "valid": found["valid"],
         "seconds": found["seconds"],
         "cpu_seconds": found["cpu seconds"],
-        "peak_mb": found["peak MB"],
         "stopped": f"{found['stopped']} {found['epochs']}" if found["epochs"] else "closed form",
     }
 
@@ -168,7 +165,8 @@ class Results:
 
     def read(self) -> list[dict[str, str]]:
         """What is on disk."""
-        return list(csv.DictReader(self.path.open())) if self.path.is_file() else []
+        rows = csv.DictReader(self.path.open()) if self.path.is_file() else []
+        return [{name: row[name] for name in COLUMNS} for row in rows]
 
     def find(self, data: str, seed: int, model: str) -> dict[str, str] | None:
         """Return a row, or None."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Measured", "measured", "measured_reccli"]
+
+# A child starts with the memory of who starts it in its account, so a small process stands in between.
+WATCH = """
+import json, resource, subprocess, sys, time
+begun = time.perf_counter()
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+facts = [time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss // 1024]
+json.dump(facts, open(sys.argv[1], "w"))
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -26,16 +36,12 @@ class Measured:
 def measured(command: list[str]) -> Measured:
     """Run a command in a folder of its own (RecBole writes logs to where it stands); stop if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        with out.open("w") as stdout, err.open("w") as stderr:
-            begun = time.perf_counter()
-            child = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder)
-            _, status, usage = os.wait4(child.pid, 0)
-            seconds = time.perf_counter() - begun
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            sys.exit(f"{' '.join(command)}\n{err.read_text()[-3000:]}")
-        return Measured(out.read_text(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+        report = Path(folder) / "report.json"
+        watched = [sys.executable, "-S", "-c", WATCH, str(report), *command]
+        done = subprocess.run(watched, capture_output=True, text=True, check=False, cwd=folder)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
+        return Measured(done.stdout, *json.loads(report.read_text()))
 
 
 def measured_reccli(workspace: Path, *arguments: str) -> Measured:
