@@ -99,7 +99,7 @@ class DuoRec(Auxiliary):
 
     def _rows(self, batch: Batch) -> Int64:
         """Return one row of each user, or of some, G."""
-        row_X = self.draws.permutation(np.unique(batch.row_B.cpu().numpy()))
+        row_X: Int64 = self.draws.permutation(np.unique(batch.row_B.cpu().numpy()))
         row_X = row_X[self.usable_E[row_X]]
         user_X = np.searchsorted(self.histories.offset_U1, row_X, side="right") - 1
         _, first_G = np.unique(user_X, return_index=True)
@@ -112,4 +112,5 @@ class DuoRec(Auxiliary):
         others_G = self.begin_I1[item_G + 1] - begin_G - 1
         drawn_G = begin_G + np.floor(self.draws.random(len(row_G)) * others_G).astype(np.int64)
         drawn_G = drawn_G + ((drawn_G >= self.rank_E[row_G]) & (others_G > 0))  # the row itself is stepped over
-        return self.row_X[drawn_G]
+        partner_G: Int64 = self.row_X[drawn_G]
+        return partner_G

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.pooling import pool, ragged, recency
-from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.tables import item_table, look_up
+from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["History"]
 
@@ -173,14 +174,9 @@ class History(Encoder):
         if self.age_exponent.requires_grad:
             yield {"params": [self.age_exponent], "lr_scale": 5.0, "weight_decay": 0.0}
 
-    @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
         """Return the pooled histories, UD, block by block."""
-        blocks = []
-        for low in range(0, histories.n_users, BLOCK):
-            part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._pooled(part).float().cpu())
-        return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+        return by_blocks(self._pooled, histories, BLOCK, self.settings.dim)
 
     def read(self, histories: Histories) -> Tensor:
         """Return pooled histories, RD; in training as large a share of the entries is hidden as from training rows."""
@@ -188,15 +184,8 @@ class History(Encoder):
         return self._pooled(histories, share if self.training else 0.0)
 
     def _build_table(self, data: TrainingData, context: Context) -> None:
-        given, generator = self.settings, context.generator("history table")
-        start = given.start
-        if start == "auto":
-            start = "spectrum" if data.task == "ranking" else "random"
-        if start == "random" or context.restoring:
-            self.item_ID = random_table(data.n_items, given.dim, std=given.std, generator=generator)
-        else:
-            _, item_IR = spectral_start(data, context, given.dim)
-            self.item_ID = table_from(item_IR, given.dim, std=given.std, generator=generator)
+        given = self.settings
+        self.item_ID = item_table(data, context, given.dim, start=given.start, std=given.std, name="history")
         share_I = torch.from_numpy(data.item_count_I()).float()
         share_I /= share_I.sum().clamp_min(1.0)
         self.nobody_D = nn.Parameter(share_I @ self.item_ID.detach() + 1e-3 * given.std)

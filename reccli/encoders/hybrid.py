@@ -5,26 +5,26 @@ B batch rows, N items asked for, I items, U users, D embedding, T text vector, K
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, Choices, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Batch, Choices, Context, Encoder, Histories, Range, TrainingData, Walk
 from reccli.nn.gate import Gate
 from reccli.nn.history_bags import Bags, HistoryBags
-from reccli.nn.propagation import Propagation
-from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.item_graph import ItemGraph
+from reccli.nn.tables import item_table, look_up
 from reccli.nn.text_folder import find_model, model_determinants, model_label
 from reccli.nn.text_projection import TextProjection
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_usage import TextReading, usage_of
+from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["Hybrid"]
 
@@ -105,6 +105,7 @@ class Hybrid(Encoder):
         """Typical entry at the start."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history", "graph", "text"})
+    views: frozenset[str] = frozenset({"graph", "history"})
     grouped: ClassVar[bool] = True
     serves_new_users: bool = True
     serves_new_items: bool = True
@@ -142,10 +143,11 @@ class Hybrid(Encoder):
         self.bags = HistoryBags(data, context, causal=causal, share=share, window=given.window)
         self.one_vector_per_user, self.targets_per_user = self.bags.shared, given.rows if causal else None
         self._read_texts(data, context)
-        self.propagation = Propagation(data.train, given.layers) if given.layers else None
+        self.graph = ItemGraph(data.train, given.layers // 2)
+        self.reads_order, self.views = causal, type(self).views if given.layers else frozenset({"history"})
         self._start(data, context)
         self._dropped_I: Tensor | None = None
-        self._step: tuple[Tensor, Tensor] | None = None
+        self._step: tuple[Tensor, Walk] | None = None
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder, and how its tokens are pooled."""
@@ -170,15 +172,24 @@ class Hybrid(Encoder):
             return self._fit()
         self._step = self._weights(), self._graph()
 
+    def walk(self, step: Callable[[Tensor], Tensor] | None = None) -> Walk:
+        """Return the table of items and what two steps over the graph make of it."""
+        own = self.training and step is None
+        return self._now()[1] if own else self.graph.walk(self.item_ID, step=step)
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return pooled histories, RD."""
+        return self._pooled(self.bags.of_users(histories, hiding=True), None)
+
     def users(self, batch: Batch) -> Tensor:
         """Return the pooled rest (or past) of each row's history, BD."""
         return self._pooled(self.bags.of_rows(batch), batch.item_B)
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return fused vectors by code, ND."""
-        gate_IK, graph_ID = self._now()
+        gate_IK, walk = self._now()
         gate_NK = gate_IK[item_N]
-        own_ND = gate_NK[:, ID, None] * look_up(self.item_ID, item_N) + gate_NK[:, GRAPH, None] * graph_ID[item_N]
+        own_ND = gate_NK[:, ID, None] * look_up(self.item_ID, item_N) + gate_NK[:, GRAPH, None] * walk.mean_VD[item_N]
         return self.text.doubted(own_ND + self._text_part(item_N, gate_NK), gate_NK[:, ID] > 0)
 
     def regularised(self, batch: Batch) -> list[Tensor]:
@@ -196,11 +207,8 @@ class Hybrid(Encoder):
     def export_users(self, histories: Histories) -> Tensor:
         """Return the pooled histories, UD, block by block."""
         self.begin_step()
-        blocks = []
-        for low in range(0, histories.n_users, BLOCK):
-            part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._pooled(self.bags.of_users(part), None).float().cpu())
-        return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim + 1)
+        size = self.settings.dim + 1
+        return by_blocks(lambda part: self._pooled(self.bags.of_users(part), None), histories, BLOCK, size)
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -234,13 +242,8 @@ class Hybrid(Encoder):
             context.say("; ".join([story, *self.usage.notes]))
 
     def _start(self, data: TrainingData, context: Context) -> None:
-        given, generator = self.settings, context.generator("hybrid table")
-        start = given.start if given.start != "auto" else "spectrum" if data.task == "ranking" else "random"
-        if start == "random" or context.restoring:
-            self.item_ID = random_table(data.n_items, given.dim, std=given.std, generator=generator)
-        else:
-            _, item_IR = spectral_start(data, context, given.dim)
-            self.item_ID = table_from(item_IR, given.dim, std=given.std, generator=generator)
+        given = self.settings
+        self.item_ID = item_table(data, context, given.dim, start=given.start, std=given.std, name="hybrid")
         self.text = TextProjection(self.table.size, given.dim, doubt=given.doubt)
         self.text.start(self.text_IT[self._told()], self.item_ID[self._told()])
         self.gate = Gate([2.0, 0.0, 0.0], self.table.size + 1)
@@ -276,13 +279,9 @@ class Hybrid(Encoder):
         weight_IK: Tensor = self.gate(torch.cat([self.text_IT, self.count_I1], dim=1), has_IK)
         return weight_IK
 
-    def _graph(self) -> Tensor:
-        """Return the mean of the table and of what two steps over the graph make of it, ID."""
-        if self.propagation is None:
-            return self.item_ID
-        users_UD = self.item_ID.new_zeros(self.propagation.n_users, self.item_ID.shape[1])
-        both_ID: Tensor = self.propagation(users_UD, self.item_ID)[1]
-        return both_ID * 1.5  # of the three layers in the mean the middle one is the users', and empty
+    def _graph(self) -> Walk:
+        disturb = self.disturb if self.training and torch.is_grad_enabled() else None
+        return self.graph.walk(self.item_ID, disturb=disturb)
 
     def _pooled(self, bags: Bags, own_B: Tensor | None) -> Tensor:
         """Pool what users see of items: ids and texts, for each distinct item once."""
@@ -296,5 +295,5 @@ class Hybrid(Encoder):
         mean_BD = replace(bags, item_H=place[:entries]).mean(seen_MD, own_BD)
         return functional.pad(torch.where(bags.known_B1, mean_BD, self.nobody_D), (0, 1))
 
-    def _now(self) -> tuple[Tensor, Tensor]:
+    def _now(self) -> tuple[Tensor, Walk]:
         return self._step if self._step is not None else (self._weights(), self._graph())

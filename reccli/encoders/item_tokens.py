@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -20,7 +19,8 @@ from reccli.nn.history_bags import HistoryBags
 from reccli.nn.history_views import only
 from reccli.nn.item_sequences import ItemReader, Sequences
 from reccli.nn.pooling import ragged
-from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.tables import item_table, look_up
+from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["ItemTokens"]
 
@@ -124,13 +124,7 @@ class ItemTokens(Encoder):
         share = 0.0 if self.causal else given.mask
         self.bags = HistoryBags(data, context, causal=self.causal, share=share, window=given.window)
         self.one_vector_per_user = self.bags.shared
-        generator = context.generator("item-tokens table")
-        start = given.start if given.start != "auto" else "spectrum" if data.task == "ranking" else "random"
-        if start == "random" or context.restoring:
-            self.item_ID = random_table(data.n_items, given.dim, std=given.std, generator=generator)
-        else:
-            _, item_IR = spectral_start(data, context, given.dim)
-            self.item_ID = table_from(item_IR, given.dim, std=given.std, generator=generator)
+        self.item_ID = item_table(data, context, given.dim, start=given.start, std=given.std, name="item-tokens")
         self.nobody_D = nn.Parameter(self.item_ID.detach().mean(0) + 1e-3 * given.std)
         self.reader = ItemReader(
             given.dim,
@@ -195,14 +189,9 @@ class ItemTokens(Encoder):
         if few:
             yield {"params": few, "lr_scale": 5.0, "weight_decay": 0.0}
 
-    @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
         """Return users by their whole histories, UD, block by block."""
-        blocks = []
-        for low in range(0, histories.n_users, BLOCK):
-            part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._of_histories(part).float().cpu())
-        return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+        return by_blocks(self._of_histories, histories, BLOCK, self.settings.dim)
 
     def read(self, histories: Histories) -> Tensor:
         """Return users by their whole histories, RD; entries of weight 0 are left out."""

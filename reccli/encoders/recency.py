@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from torch.nn import functional
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.tables import look_up
+from reccli.nn.user_blocks import by_blocks
 from reccli.nn.worded_table import WordedItems, WordedTable
 
 __all__ = ["Recency"]
@@ -150,14 +150,9 @@ class Recency(WordedItems, Encoder):
         yield {"params": [p for p in self.parameters() if id(p) not in apart], "lr_scale": 1.0}
         yield {"params": few, "lr_scale": 5.0, "weight_decay": 0.0}
 
-    @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
         """Return users by their whole histories, UD, block by block."""
-        blocks = []
-        for low in range(0, histories.n_users, BLOCK):
-            part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._mapped(self.bags.of_users(part)).float().cpu())
-        return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+        return by_blocks(lambda part: self._mapped(self.bags.of_users(part)), histories, BLOCK, self.settings.dim)
 
     def read(self, histories: Histories) -> Tensor:
         """Return users by their whole histories, RD."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Hist
 from reccli.errors import ConfigError
 from reccli.nn.causal_reader import CausalReader
 from reccli.nn.history_windows import HistoryWindows, Piece
+from reccli.nn.user_blocks import by_blocks
 from reccli.nn.worded_table import WordedItems, WordedTable
 
 __all__ = ["SASRec"]
@@ -146,14 +146,9 @@ class SASRec(WordedItems, Encoder):
         yield {"params": [p for p in self.parameters() if p.ndim > 1], "lr_scale": 1.0}
         yield {"params": [p for p in self.parameters() if p.ndim <= 1], "lr_scale": 1.0, "weight_decay": 0.0}
 
-    @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:
         """Return users by their newest entries, UD, block by block."""
-        blocks = []
-        for low in range(0, histories.n_users, BLOCK):
-            part = histories.rows(np.arange(low, min(low + BLOCK, histories.n_users)))
-            blocks.append(self._read(self.windows.of_users(part)).float().cpu())
-        return torch.cat(blocks) if blocks else torch.empty(0, self.settings.dim)
+        return by_blocks(lambda part: self._read(self.windows.of_users(part)), histories, BLOCK, self.settings.dim)
 
     def read(self, histories: Histories) -> Tensor:
         """Return users by their newest entries, RD; entries of weight 0 are zeros in their places."""

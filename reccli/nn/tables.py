@@ -12,7 +12,7 @@ from reccli.api.component import Context
 from reccli.api.data import TrainingData
 from reccli.nn.spectral import normalised, spectrum
 
-__all__ = ["look_up", "random_table", "spectral_start", "table_from"]
+__all__ = ["item_table", "look_up", "random_table", "spectral_start", "table_from"]
 
 Float32 = npt.NDArray[np.float32]
 LEARNED = ("graph_views", "negative_sampling")
@@ -43,6 +43,26 @@ def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Ge
     width = given_RD.shape[1]
     table_RD[:, :width] = torch.where(known_R[:, None], given_RD * (std / scale), noise_RD[:, :width])
     return nn.Parameter(table_RD)
+
+
+def item_table(data: TrainingData, context: Context, size: int, *, start: str, std: float, name: str) -> nn.Parameter:
+    """Return a table of item vectors, ID.
+
+    Args:
+        data: Training data.
+        context: Decides the draws.
+        size: D.
+        start: `spectrum`, `random`, or `auto`: random for ratings and labels, else the spectrum.
+        std: Typical entry.
+        name: Of the encoder, for its draws.
+    """
+    generator = context.generator(f"{name} table")
+    if start == "auto":
+        start = "spectrum" if data.task == "ranking" else "random"
+    if start == "random" or context.restoring:
+        return random_table(data.n_items, size, std=std, generator=generator)
+    _, item_IR = spectral_start(data, context, size)
+    return table_from(item_IR, size, std=std, generator=generator)
 
 
 def spectral_start(data: TrainingData, context: Context, size: int) -> tuple[Float32, Float32]:

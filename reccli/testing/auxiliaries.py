@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from reccli import registry
 from reccli.api import Auxiliary, Batch, Context, TrainingData
@@ -135,10 +134,9 @@ class AuxiliaryConformance(Conformance):
     def _batch(self, rows: Any = None) -> Batch:
         return batch_of(self.data(), rows)
 
-    def _value(self, encoder: Any, task: Any, batch: Batch) -> Tensor:
+    def _value(self, encoder: Any, task: Any, batch: Batch) -> Any:
         encoder.begin_step()
-        value: Tensor = task(encoder, batch)
-        return value
+        return task(encoder, batch)
 
 
 def _states(task: Any) -> dict[str, Any]:

@@ -32,13 +32,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (
             ["--encoder", "history", "--aux", "simgcl:0.1"],
             "error: aux 'simgcl' contrasts views of the graph, and encoder 'history' has none; "
-            "encoders that fit: lightgcn",
-            "hint: --encoder lightgcn",
+            "encoders that fit: hybrid, lightgcn",
+            "hint: --encoder hybrid",
         ),
         (
             ["--encoder", "ease", "--aux", "duorec"],
             "error: aux 'duorec' contrasts views of the history, and encoder 'ease' has none; "
-            "encoders that fit: history, item-tokens, recency, sasrec",
+            "encoders that fit: history, hybrid, item-tokens, recency, sasrec",
             "hint: --encoder history",
         ),
         (

@@ -19,6 +19,8 @@ from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.testing import EncoderConformance, checkerboard, held_out_first
+from reccli.testing.inputs import batch_of
+from reccli.training.auxiliaries import build_auxiliaries
 from reccli.training.finetuning import FinetuneTask
 from reccli.training.loop import train
 from reccli.training.model import ScoringModel
@@ -178,3 +180,25 @@ def test_learns_the_known_world(folder: Path, task: str, loss: str | None, order
 def test_without_texts_it_is_refused_with_what_fits() -> None:
     with pytest.raises(ConfigError, match=r"needs text, which the data has not; encoders that fit: .*history"):
         resolve(FinetuneSettings(encoder="hybrid"), "ranking", frozenset({"history", "graph"}))
+
+
+@pytest.mark.parametrize("aux", ["simgcl", "xsimgcl", "sgl", "ncl", "cl4srec", "duorec"])
+def test_auxiliary_tasks_have_views_of_it(folder: Path, aux: str) -> None:
+    data, context = checkerboard(users=12, items=10, held_out=1).data, Context(seed=1)
+    encoder = Hybrid(Hybrid.Settings(path=str(folder), dim=6))
+    encoder.setup(data, context)
+    tasks = build_auxiliaries(aux, {"ncl.clusters": 2} if aux == "ncl" else {}, data, encoder, context)
+    assert tasks is not None
+    encoder.train()
+    for part in (encoder.begin_epoch, lambda epoch: tasks.begin_epoch(epoch, encoder)):
+        part(1)
+    encoder.begin_step()
+    value, _ = tasks(encoder, batch_of(data))
+    value.backward()
+    assert float(value.detach()) > 0
+    assert bool(encoder.item_ID.grad.any())
+    if aux in ("simgcl", "xsimgcl", "sgl", "ncl"):
+        bare = Hybrid(Hybrid.Settings(path=str(folder), dim=6, layers=0))
+        bare.setup(data, context)
+        with pytest.raises(ConfigError, match=f"aux '{aux}' needs views of the graph: the encoder, as set, has none"):
+            build_auxiliaries(aux, {}, data, bare, context)

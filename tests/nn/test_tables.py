@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from reccli.api import Context
-from reccli.nn.tables import spectral_start, table_from
+from reccli.nn.tables import item_table, spectral_start, table_from
 from reccli.testing import checkerboard
 
 
@@ -42,3 +44,16 @@ def test_start_comes_from_pretraining_where_there_is_some() -> None:
     assert taken.shape == (data.n_items, 3)
     _, small = spectral_start(replace(data, features={"spectral": marked}), Context(), 8)
     assert not (small == 2.0).any(), "a pretrained spectrum that is too narrow is made anew"
+
+
+def test_item_tables_start_as_their_task_asks() -> None:
+    world = checkerboard(users=12, items=8)
+    tables = {}
+    for start, task in (("auto", "ranking"), ("spectrum", "ranking"), ("auto", "rating"), ("random", "ranking")):
+        data = replace(world.data, task=task)
+        tables[start, task] = item_table(data, Context(seed=3), 4, start=start, std=0.1, name="some")
+    assert torch.equal(tables["auto", "ranking"], tables["spectrum", "ranking"])
+    assert torch.equal(tables["auto", "rating"], tables["random", "ranking"])
+    assert not torch.equal(tables["auto", "ranking"], tables["random", "ranking"])
+    restored = item_table(world.data, Context(seed=3, restoring=True), 4, start="spectrum", std=0.1, name="some")
+    assert torch.equal(restored, tables["random", "ranking"])  # what is loaded takes its place
