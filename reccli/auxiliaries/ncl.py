@@ -31,7 +31,7 @@ class NCL(GraphContrast):
 
     with `x^(0)` a vertex's row of the table, `x^(2h)` what the walk has there after an even number of layers, `y` the
     batch's distinct users (or items), and `c_x` the centre of x's cluster: k-means on the unit vectors of the table,
-    anew at the beginning of each epoch, for users and for items.
+    for users and for items, anew at the beginning of every few epochs.
 
     Args:
         settings.temperature: `t`, 0.05 to 0.3.
@@ -39,6 +39,7 @@ class NCL(GraphContrast):
         settings.structure: `a`; 0 for none.
         settings.prototypes: `b`; 0 for none.
         settings.clusters: Clusters of users, and of items; at most half as many as there are.
+        settings.refresh: Epochs from one clustering to the next, 1 to 10: it can cost more than the steps of an epoch.
         settings.nodes: Most users, and items, that are contrasted in a step.
 
     Shapes:
@@ -49,7 +50,7 @@ class NCL(GraphContrast):
 
     Notes:
         The paper's sums over all users and items are over the batch's here, and its 20 epochs without prototypes are
-        left out: tables that start from the spectrum have clusters from the first step on.
+        left out: tables that start from the spectrum have clusters from the first step on. It clusters in every epoch.
 
     Paper:
         Lin, Tian, Hou, Zhao: Improving Graph Collaborative Filtering with Neighborhood-enriched Contrastive Learning,
@@ -76,6 +77,8 @@ class NCL(GraphContrast):
         """Weight of the contrast with clusters."""
         clusters: int = Field(default=64, ge=2)
         """Clusters of users, and of items: 16 to 1,000."""
+        refresh: int = Field(default=5, ge=1)
+        """Epochs from one clustering to the next: 1 to 10."""
 
     default_weight: ClassVar[float] = 0.01
 
@@ -96,8 +99,8 @@ class NCL(GraphContrast):
         self.register_buffer("cluster_V", torch.zeros(vertices, dtype=torch.int64))
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:
-        """Fit the prototypes to the table as it is."""
-        if not self.settings.prototypes:
+        """Fit the prototypes to the table as it is, where it is time."""
+        if not self.settings.prototypes or (epoch - 1) % self.settings.refresh:
             return
         with torch.no_grad():
             encoder.begin_step()

@@ -62,7 +62,7 @@ class History(Encoder):
         Collaborative Filtering with Temporal Dynamics, KDD 2009, https://doi.org/10.1145/1557019.1557072.
 
     Pairs well with:
-        `infonce` with `uniform` negatives, `softmax` on small catalogues.
+        `infonce` with `uniform` negatives, `softmax` on small catalogues. The auxiliary tasks `cl4srec` and `duorec`.
 
     Example:
         >>> data = TrainingData(Histories.from_arrays([0, 0, 1], [0, 1, 1], n_users=2, n_items=2))

@@ -61,7 +61,7 @@ class ItemTokens(Encoder):
         predicted from both sides).
 
     Pairs well with:
-        `infonce` with `uniform` negatives, `softmax` on small catalogues.
+        `infonce` with `uniform` negatives, `softmax` on small catalogues. The auxiliary tasks `cl4srec` and `duorec`.
 
     Example:
         >>> data = TrainingData(Histories.from_arrays([0, 0, 1], [0, 1, 1], n_users=2, n_items=2))

@@ -66,7 +66,8 @@ class Recency(WordedItems, Encoder):
         McAuley: Self-Attentive Sequential Recommendation, ICDM 2018, https://arxiv.org/abs/1808.09781.
 
     Pairs well with:
-        `infonce` with `uniform` negatives, `softmax` on small catalogues; similarity `cosine`.
+        `infonce` with `uniform` negatives, `softmax` on small catalogues; similarity `cosine`. The auxiliary tasks
+        `cl4srec` and `duorec`.
 
     Example:
         >>> data = TrainingData(Histories.from_arrays([0, 0, 1], [0, 1, 1], n_users=2, n_items=2), ordered=True)

@@ -86,3 +86,19 @@ def test_small_worlds_have_fewer_clusters_and_shallow_encoders_are_refused() -> 
     task = NCL()
     task.setup(data, encoder, Context())
     assert (len(task.centre_0), len(task.centre_1)) == (4, 3)
+
+
+def test_prototypes_are_fitted_when_it_is_time() -> None:
+    data = checkerboard(users=8, items=6).data
+    encoder = LightGCN(LightGCN.Settings(dim=4, start="random"))
+    encoder.setup(data, Context(seed=1))
+    task = NCL(NCL.Settings(clusters=2, refresh=3))
+    task.setup(data, encoder, Context(seed=1))
+    fitted = []
+    for epoch in range(1, 8):
+        with torch.no_grad():
+            encoder.user_UD.add_(torch.randn(8, 4, generator=torch.Generator().manual_seed(epoch)))
+        before = task.centre_0.clone()
+        task.begin_epoch(epoch, encoder)
+        fitted.append(not torch.equal(before, task.centre_0))
+    assert fitted == [True, False, False, True, False, False, True]

@@ -21,6 +21,7 @@ from reccli.training.checkpoint import Checkpoints
 from reccli.training.finetuning import FinetuneTask
 from reccli.training.loop import train
 from reccli.training.loss_sum import build_loss
+from reccli.training.mechanics import PLAIN, Mechanics
 from reccli.training.model import ScoringModel
 from reccli.training.resolving import resolve
 from reccli.training.task import Plan
@@ -33,7 +34,13 @@ FITTING = [*(("lightgcn", aux) for aux in GRAPH), *HISTORY, *BOTH]
 
 
 def task_of(
-    encoder: str, aux: str | None, data: TrainingData | None = None, *, loss: str = "softmax", **settings: Any
+    encoder: str,
+    aux: str | None,
+    data: TrainingData | None = None,
+    *,
+    loss: str = "softmax",
+    mechanics: Mechanics = PLAIN,
+    **settings: Any,
 ) -> FinetuneTask:
     data = data or checkerboard(users=12, items=10, texts=False).data
     context = Context(seed=2)
@@ -41,8 +48,8 @@ def task_of(
     built = registry.create("encoder", encoder, small)
     built.setup(data, context)
     auxiliaries = build_auxiliaries(aux, settings, data, built, context)
-    criterion = build_loss(loss, {}, "ranking")
-    model = ScoringModel(built, criterion, Similarity("cosine"), data, auxiliaries=auxiliaries)
+    criterion = build_loss(loss, {}, data.task)
+    model = ScoringModel(built, criterion, Similarity("cosine"), data, mechanics, auxiliaries=auxiliaries)
     return FinetuneTask(model, None, data, None, context, batch_size=16)
 
 
@@ -209,3 +216,29 @@ def test_one_run_has_one_text() -> None:
 def test_wrong_settings_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve(FinetuneSettings(encoder="lightgcn", **values), "ranking", PROVIDES)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "aux", "change"),
+    [
+        ("lightgcn", "simgcl+ncl", {"precision": "bf16"}),
+        ("sasrec", "cl4srec+duorec", {"precision": "bf16"}),
+        ("lightgcn", "xsimgcl", {"mechanics": Mechanics(micro_batch=8)}),
+        ("history", "duorec", {"mechanics": Mechanics(micro_batch=8, dropout=0.2, dropout_samples=2)}),
+        ("lightgcn", "sgl", {"task": "rating"}),
+        ("history", "cl4srec+duorec", {"task": "rating"}),
+        ("sasrec", "cl4srec+duorec", {"task": "rating"}),
+        ("lightgcn", "xsimgcl", {"task": "ctr"}),
+    ],
+    ids=str,
+)
+def test_it_goes_with_the_rest(encoder: str, aux: str, change: dict[str, Any]) -> None:
+    kind = change.get("task", "ranking")
+    data = checkerboard(users=12, items=10, texts=False, task=kind).data
+    loss = {"ranking": "softmax", "rating": "mse", "ctr": "bce"}[kind]
+    task = task_of(encoder, aux, data, loss=loss, mechanics=change.get("mechanics", PLAIN))
+    plan = Plan(epochs=2, batch_size=16, learning_rate=0.01, precision=change.get("precision", "fp32"))
+    rows = train(task, plan, Control()).rows
+    values = {name: value for epoch, name, value in rows if epoch == 2}
+    for name in aux.split("+"):
+        assert values[f"loss.aux.{name}"] > 0
