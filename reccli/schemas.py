@@ -109,6 +109,8 @@ SCHEMAS: dict[str, ArtifactSchema] = {
         },
         open=True,
     ),
+    # ensemble: weights of runs chosen on validation, and the metric of each run alone
+    "weights": ArtifactSchema({"run": "str", "weight": "f64", "alone": "f64"}),
     # recommend
     "recommendations": ArtifactSchema(
         {"user_id": "str", "rank": "u32", "item_id": "str", "title": "str?", "score": "f32", "reason": "str?"}

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["SEARCHES", "STAGES", "Draft", "Version", "Workspace", "elapsed", "fingerprint", "storage_errors"]
 
 STAGES = ("prepare", "pretrain", "finetune", "evaluate", "recommend")
-SEARCHES = ("tune",)
+SEARCHES = ("tune", "ensemble")
 """What is stored like the stages' outputs without being a link of their chain."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FLAGS = [
     Flag("runs", ("--run",), "RUN"),
     Flag("ensemble"),
-    Flag("weights", ("--weight",), "X"),
+    Flag("weights", ("--weight",), "X|auto"),
+    Flag("mix"),
     Flag("split"),
     Flag("metrics", ("--metric",), "NAME"),
     Flag("ks", ("--k", "-k"), "N"),

@@ -27,7 +27,8 @@ FORMATS = ("table", "csv", "jsonl")
 SAMPLE_USERS = 5
 FLAGS = [
     Flag("run", ("--run",), "RUN"),
-    Flag("weights", ("--weight",), "X"),
+    Flag("weights", ("--weight",), "X|auto"),
+    Flag("mix"),
     Flag("k", ("-k", "--k")),
     Flag("users", ("--user",), "ID"),
     Flag("history", ("--history",), "ID,ID,..."),

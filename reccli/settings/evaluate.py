@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from reccli.settings.base import StageSettings
+from reccli.settings.weights import RunWeights
 
 __all__ = ["EvaluateSettings"]
 
@@ -20,8 +21,10 @@ class EvaluateSettings(StageSettings):
     """Finetune runs to evaluate; the last one without any."""
     ensemble: bool = False
     """Take all runs as one ensemble, whose normalised scores are added; with `compare`, against each of them."""
-    weights: tuple[float, ...] = ()
-    """Weight of each run of an ensemble; equal ones without any."""
+    weights: RunWeights = ()
+    """Weight of each run of an ensemble; equal ones without any, and `auto` chooses them on validation."""
+    mix: Literal["score", "rank"] = "score"
+    """What an ensemble adds up: normalised scores, or reciprocal places in the runs' lists."""
     compare: bool = False
     """Give the difference of every further run to the first with a paired bootstrap interval."""
     split: Literal["valid", "test"] = "test"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from reccli.settings.base import StageSettings
+from reccli.settings.weights import RunWeights
 
 __all__ = ["RecommendSettings"]
 
@@ -18,8 +19,10 @@ class RecommendSettings(StageSettings):
 
     run: tuple[str, ...] = ()
     """Finetune run, the last one without a name; several are an ensemble, whose normalised scores are added."""
-    weights: tuple[float, ...] = ()
-    """Weight of each run of an ensemble; equal ones without any."""
+    weights: RunWeights = ()
+    """Weight of each run of an ensemble; equal ones without any, and `auto` takes or makes the choice on validation."""
+    mix: Literal["score", "rank"] = "score"
+    """What an ensemble adds up: normalised scores, or reciprocal places in the runs' lists."""
     k: int = Field(default=10, ge=1)
     """Items of a list."""
     users: tuple[str, ...] = ()
@@ -55,10 +58,3 @@ class RecommendSettings(StageSettings):
     @classmethod
     def _one_is_a_tuple(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else () if value is None else value
-
-    @field_validator("weights")
-    @classmethod
-    def _above_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not weight > 0 for weight in value):
-            raise ValueError("weights must be above 0")
-        return value

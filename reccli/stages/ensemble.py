@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from reccli.api.data import Histories
 from reccli.errors import ConfigError, MissingArtifactError
+from reccli.retrieval.fusion import DEPTH, fused_top_k
+from reccli.retrieval.topk import Found
 from reccli.stages.ensemble_parts import Part, nothing_like, plain_part, scored_part, side_by_side
 from reccli.stages.serving import Served, Stored
 
@@ -43,9 +45,13 @@ class Ensemble(Served):
     which is its mean. Predicted ratings, and the log odds of clicks, have one scale already: there it is the weighted
     mean of what the runs predict.
 
+    With `mix="rank"` scores do not count, but places in the lists of the runs: `fused_top_k`, which needs no scale at
+    all. Lists alone are made so; explanations and scores of pairs stay those of the sum above.
+
     Args:
         members: The runs, opened on the same data.
-        weights: One for each, above 0.
+        weights: One for each, not below 0; one of 0 takes no part.
+        mix: `score` or `rank`.
 
     Paper:
         Lee: Analyses of Multiple Evidence Combination, SIGIR 1997, https://doi.org/10.1145/258525.258587 (adding
@@ -55,6 +61,7 @@ class Ensemble(Served):
 
     members: tuple[Served, ...] = ()
     weights: tuple[float, ...] = ()
+    mix: str = "score"
 
     @property
     def name(self) -> str:
@@ -77,7 +84,7 @@ class Ensemble(Served):
         found = dict(self.members[0].facts)
         for name in ("calibration", "health"):
             found.pop(name, None)  # that of one run is not that of a mean of several
-        found |= {ability: any(member.facts.get(ability) for member in self.members) for ability in ABILITIES}
+        found |= {ability: any(member.facts.get(ability) for member in self.weighed) for ability in ABILITIES}
         return found
 
     @property
@@ -129,12 +136,55 @@ class Ensemble(Served):
     @cached_property
     def reachable_I(self) -> npt.NDArray[np.bool_]:
         """Items that any run has a vector of its own for."""
-        return np.asarray(np.any([member.reachable_I for member in self.members], axis=0))
+        return np.asarray(np.any([member.reachable_I for member in self.weighed], axis=0))
 
     @cached_property
     def reachable_U(self) -> npt.NDArray[np.bool_]:
         """Users that any run has a vector of its own for."""
-        return np.asarray(np.any([member.reachable_U for member in self.members], axis=0))
+        return np.asarray(np.any([member.reachable_U for member in self.weighed], axis=0))
+
+    @property
+    def weighed(self) -> list[Served]:
+        """The runs that take part."""
+        return [member for member, weight in zip(self.members, self.weights, strict=True) if weight > 0]
+
+    def terms(self) -> list[tuple[Stored, Stored]]:
+        """Return vectors of users and items for each run whose products are its z-scores: what the weights weigh."""
+        parts = [scored_part(member, 1.0) for member in self.members]
+        return [
+            (
+                part.users(part.served.user_UD, part.served.reachable_U),
+                part.items(part.served.item_ID, part.served.reachable_I),
+            )
+            for part in parts
+        ]
+
+    def lists(
+        self,
+        row_V: npt.NDArray[np.int64],
+        *,
+        k: int,
+        seen: Histories,
+        allowed_I: npt.NDArray[np.bool_],
+        pairs: Histories | None = None,
+    ) -> Found:
+        """Return the best items of some users, by scores or by places."""
+        if self.mix == "score":
+            return super().lists(row_V, k=k, seen=seen, allowed_I=allowed_I, pairs=pairs)
+        lists = self.member_lists(row_V, k=k, seen=seen, allowed_I=allowed_I)
+        return Found(*fused_top_k(lists, self.weights, k))
+
+    def member_lists(
+        self, row_V: npt.NDArray[np.int64], *, k: int, seen: Histories, allowed_I: npt.NDArray[np.bool_]
+    ) -> list[npt.NDArray[np.int64]]:
+        """Return each run's own list of some users, VN: long enough to be fused, -1 where the run knows nothing."""
+        found = []
+        for member in self.members:
+            allowed = allowed_I & member.reachable_I
+            item_VN = member.lists(row_V, k=max(k, DEPTH), seen=seen, allowed_I=allowed).item_UK
+            item_VN[~member.reachable_U[row_V]] = -1
+            found.append(item_VN)
+        return found
 
     def _encode(self, ability: str, rows: int, encode: Callable[[Served], Stored], *, users: bool) -> Stored:
         self.require(ability)
@@ -156,15 +206,16 @@ class Ensemble(Served):
         ]
 
 
-def ensemble_of(members: Sequence[Served], weights: Sequence[float] = ()) -> Served:
+def ensemble_of(members: Sequence[Served], weights: Sequence[float] = (), mix: str = "score") -> Served:
     """Return some runs as one; a single run stays what it is.
 
     Args:
         members: Opened runs.
         weights: One for each; equal ones without any.
+        mix: `score` or `rank`.
 
     Raises:
-        ConfigError: Tasks differ, a run is named twice, or weights do not fit.
+        ConfigError: Tasks differ, a run is named twice, weights do not fit, or values are to be mixed by rank.
         MissingArtifactError: The runs were trained on different prepared data.
     """
     if weights and len(weights) != len(members):
@@ -182,5 +233,9 @@ def ensemble_of(members: Sequence[Served], weights: Sequence[float] = ()) -> Ser
             )
         if member.facts.get("task") != first.facts.get("task"):
             raise ConfigError(f"runs '{first.name}' and '{member.name}' have different tasks")
+    if mix == "rank" and first.facts.get("task") != "ranking":
+        raise ConfigError(
+            f"a run for the task {first.facts.get('task')} predicts values, not places", hint="--mix score"
+        )
     given = tuple(weights) or (1.0,) * len(members)
-    return Ensemble(first.version, first.prepared, first.parts, first.device, tuple(members), given)
+    return Ensemble(first.version, first.prepared, first.parts, first.device, tuple(members), given, mix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from reccli.manifest import Manifest
 from reccli.settings import EvaluateSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.ensemble import ensemble_of
-from reccli.stages.measuring import Measured, chosen_metrics, measure
+from reccli.stages.ensemble_weights import Weights, weights_of
+from reccli.stages.measuring import AUC, Chosen, Measured, chosen_metrics, measure
 from reccli.stages.serving import Served, open_run
 from reccli.stages.transfer import transfer_facts, transfer_line
 from reccli.training.health_log import health_text
@@ -61,9 +63,11 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
 
     gates = [_parse_gate(text) for text in settings.gates]
     device = str(resolve_device(settings.device))
-    served = _open(workspace, settings, control, device)
+    served, weights = _open(workspace, settings, control, device)
     task = str(served[0].facts.get("task", "ranking"))
     metrics = chosen_metrics(settings.metrics, task)
+    if settings.ensemble and settings.mix == "rank":
+        metrics = _without_auc(metrics, settings)
     names = [run.name for run in served]
 
     def build(draft: Draft, manifest: Manifest) -> None:
@@ -92,7 +96,7 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
         workspace,
         "evaluate",
         names[0] if len(names) == 1 else "compare-" + "-".join(names)[:80],
-        settings=settings.determinants() | {"runs": names, "gates": []},
+        settings=settings.determinants() | {"runs": names, "gates": [], "weights": list(weights.values)},
         parents=[*(version for run in served for version in run.versions), served[0].prepared.version],
         components=registry.provenance(("metric", name) for name in settings.metrics or registry.names("metric")),
         control=control,
@@ -103,10 +107,23 @@ def evaluate(workspace: Workspace, settings: EvaluateSettings, control: Control)
     table = version.read("metrics")
     _check_gates(gates, table, names[0])
     lines = _lines(workspace, version, table, names, settings, status)
-    return StageResult("evaluate", status, version, why, lines, _data(version, table), "reccli recommend")
+    data = _data(version, table)
+    if weights.told is not None:
+        lines = (weights.told, *lines)
+        data["weights"] = {"values": list(weights.values), **weights.facts}
+    return StageResult("evaluate", status, version, why, lines, data, "reccli recommend")
 
 
-def _open(workspace: Workspace, settings: EvaluateSettings, control: Control, device: str) -> list[Served]:
+def _without_auc(metrics: Chosen, settings: EvaluateSettings) -> Chosen:
+    """Leave the AUC out: it is of all items, and lists that are mixed by rank end."""
+    if AUC in settings.metrics:
+        raise ConfigError("auc is of scores, which --mix rank has none of", hint="--mix score")
+    return replace(metrics, with_auc=False)
+
+
+def _open(
+    workspace: Workspace, settings: EvaluateSettings, control: Control, device: str
+) -> tuple[list[Served], Weights]:
     if (settings.compare or settings.ensemble) and len(settings.runs) < 2:
         what = "--compare" if settings.compare else "--ensemble"
         raise ConfigError(f"{what} needs two runs", hint="reccli status lists them")
@@ -127,9 +144,10 @@ def _open(workspace: Workspace, settings: EvaluateSettings, control: Control, de
         if run.facts.get("task") != first.facts.get("task"):
             raise ConfigError(f"runs '{first.name}' and '{run.name}' have different tasks")
     if not settings.ensemble:
-        return served
-    whole = ensemble_of(served, settings.weights)
-    return [whole, *served] if settings.compare else [whole]
+        return served, Weights((), None, {})
+    weights = weights_of(workspace, served, settings.weights, settings.mix, control)
+    whole = ensemble_of(served, weights.values, settings.mix)
+    return [whole, *served] if settings.compare else [whole], weights
 
 
 def _write(draft: Draft, measured: dict[str, Measured], served: Served, settings: EvaluateSettings) -> None:

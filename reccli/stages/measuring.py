@@ -183,9 +183,8 @@ def _lists(
     k = max(settings.ks)
     seen = served.histories.rows(chosen)
     allowed_I = candidate_I & served.reachable_I
-    common = {"k": k, "allowed_I": allowed_I, "device": served.device}
     pairs = held if with_auc else None
-    found = search(served.user_UD[chosen], served.item_ID, seen=seen, pairs=pairs, **common)  # type: ignore[arg-type]
+    found = served.lists(chosen, k=k, seen=seen, allowed_I=allowed_I, pairs=pairs)
     item_VK = found.item_UK
     auc_V = None
     if found.ranks is not None:
@@ -199,7 +198,9 @@ def _lists(
             popularity_scores(served.histories),
             seen=seen.rows(unserved),
             pairs=some_pairs,
-            **common,  # type: ignore[arg-type]
+            k=k,
+            allowed_I=allowed_I,
+            device=served.device,
         )
         item_VK[unserved] = popular.item_UK
         if auc_V is not None and popular.ranks is not None and some_pairs is not None:

@@ -6,25 +6,26 @@ U users asked for, J items (those of the catalogue, and new ones behind it), K l
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from reccli.api.data import Histories
 from reccli.artifacts import PARTS
-from reccli.errors import ConfigError, DataError, one_of
+from reccli.errors import ConfigError
 from reccli.manifest import Input, Manifest
+from reccli.retrieval.fusion import DEPTH, fused_top_k
 from reccli.settings import RecommendSettings
+from reccli.stages.asking import Asked, ask, codes_of
 from reccli.stages.common import Control, StageResult, run_stage
-from reccli.stages.ensemble import ensemble_of
+from reccli.stages.ensemble import Ensemble, ensemble_of
+from reccli.stages.ensemble_weights import weights_of
 from reccli.stages.explain import reasons_for
 from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
 from reccli.stages.reranking import check_reranker, reranked
-from reccli.stages.serving import Served, Stored, open_run, popularity_scores
+from reccli.stages.serving import Served, open_run, popularity_scores
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
@@ -33,19 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["recommend"]
 
 KNOWN_PARTS = {"now": PARTS, "test": ("train", "valid"), "valid": ("train",)}
-HISTORY_USER = "history"
-TEXT_USER = "text"
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Who gets a list: their ids, known interactions and vectors, row by row."""
-
-    ids: Sequence[str]
-    histories: Histories
-    vector_UD: Stored
-    served_U: npt.NDArray[np.bool_]
-    code_U: npt.NDArray[np.int64] | None = None
 
 
 def recommend(workspace: Workspace, settings: RecommendSettings, control: Control) -> StageResult:
@@ -66,17 +54,20 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
     device = resolve_device(settings.device)
     parts = KNOWN_PARTS[settings.as_of]
     members = [open_run(workspace, run, parts, control, device=str(device)) for run in settings.run or (None,)]
-    served = ensemble_of(members, settings.weights)
+    weights = weights_of(workspace, members, settings.weights, settings.mix, control)
+    served = ensemble_of(members, weights.values, settings.mix)
+    if weights.told is not None:
+        control.say(weights.told)
     reranker = _reranker(workspace, served, settings, control, str(device))
     new = _new_items(served, settings, control)
     facts: dict[str, Any] = {}
 
     def build(draft: Draft, manifest: Manifest) -> None:
         with control.task(f"recommend {served.title}", 3) as progress:
-            asked = _ask(served, settings)
+            asked = ask(served, settings)
             progress.update(1)
             stock = shelf(served, new, only_new=settings.only_new)
-            frame = _lists(served, asked, stock, settings, str(device), reranker)
+            frame = _lists(served, asked, stock, settings, str(device), reranker, new)
             progress.update(2)
             draft.write("recommendations", frame)
             progress.update(3)
@@ -89,7 +80,8 @@ def recommend(workspace: Workspace, settings: RecommendSettings, control: Contro
         workspace,
         "recommend",
         served.name,
-        settings=settings.determinants() | {"run": [run.name for run in served.versions]},
+        settings=settings.determinants()
+        | {"run": [run.name for run in served.versions], "weights": list(weights.values)},
         inputs={} if new is None else {"new items": Input(sha256=new.sha256, path=str(new.path))},
         parents=[*served.versions, *([] if reranker is None else reranker.versions), served.prepared.version],
         control=control,
@@ -134,53 +126,25 @@ def _new_items(served: Served, settings: RecommendSettings, control: Control) ->
     return new
 
 
-def _ask(served: Served, settings: RecommendSettings) -> _Asked:
-    prepared = served.prepared
-    if settings.user_text is not None:
-        nothing = Histories.from_arrays([], [], n_users=1, n_items=prepared.items.height)
-        vector_UD = served.encode_user_texts([settings.user_text])
-        return _Asked([TEXT_USER], nothing, vector_UD, np.ones(1, np.bool_))
-    if settings.history:
-        codes = _codes("item", settings.history, prepared.items["item_id"])
-        order = np.arange(len(codes))  # the order given is the order in time
-        histories = Histories.from_arrays(
-            np.zeros(len(codes)), codes, n_users=1, n_items=prepared.items.height, time_E=order
-        )
-        return _Asked([HISTORY_USER], histories, served.encode(histories), np.ones(1, np.bool_))
-    known = prepared.users["user_id"]
-    codes = _codes("user", settings.users, known) if settings.users else np.arange(len(known))
-    ids = known.gather(codes).to_list()
-    return _Asked(ids, served.histories.rows(codes), served.user_UD[codes], served.reachable_U[codes], codes)
-
-
-def _codes(kind: str, ids: Sequence[str], all_ids: pl.Series) -> npt.NDArray[np.int64]:
-    known = all_ids.to_list()
-    code_of = dict(zip(known, range(len(known)), strict=True))
-    missing = [name for name in ids if name not in code_of]
-    if missing:
-        error = one_of(kind, missing[0], known, error=DataError)
-        error.message = error.message.split(" (")[0]
-        error.args = (error.message,)
-        error.hint = (
-            "an unseen user is served from a history: reccli recommend --history ITEM,ITEM" if kind == "user" else None
-        )
-        raise error
-    return np.array([code_of[name] for name in ids], dtype=np.int64)
-
-
 def _allowed(stock: Shelf, settings: RecommendSettings) -> npt.NDArray[np.bool_]:
     allowed_J = stock.reachable_J.copy()
     if settings.items_allow is not None:
         listed = np.zeros_like(allowed_J)
-        listed[_codes("item", settings.items_allow, stock.ids)] = True
+        listed[codes_of("item", settings.items_allow, stock.ids)] = True
         allowed_J &= listed
     if settings.items_deny:
-        allowed_J[_codes("item", settings.items_deny, stock.ids)] = False
+        allowed_J[codes_of("item", settings.items_deny, stock.ids)] = False
     return allowed_J
 
 
 def _lists(
-    served: Served, asked: _Asked, stock: Shelf, settings: RecommendSettings, device: str, reranker: Served | None
+    served: Served,
+    asked: Asked,
+    stock: Shelf,
+    settings: RecommendSettings,
+    device: str,
+    reranker: Served | None,
+    new: NewItems | None,
 ) -> pl.DataFrame:
     import polars as pl
 
@@ -189,7 +153,10 @@ def _lists(
     allowed_J = _allowed(stock, settings)
     seen = None if settings.include_seen else replace(asked.histories, n_items=stock.n_items)
     k = settings.k if reranker is None else max(settings.k, settings.rerank_depth)
-    item_UK, score_UK = top_k(asked.vector_UD, stock.vector_JD, k=k, seen=seen, allowed_I=allowed_J, device=device)
+    if isinstance(served, Ensemble) and served.mix == "rank":
+        item_UK, score_UK = _by_rank(served, settings, new, allowed_J, k, device)
+    else:
+        item_UK, score_UK = top_k(asked.vector_UD, stock.vector_JD, k=k, seen=seen, allowed_I=allowed_J, device=device)
     fallback = np.flatnonzero(~asked.served_U)
     if len(fallback):
         popular_JD = popularity_scores(replace(served.histories, n_items=stock.n_items))
@@ -223,8 +190,36 @@ def _lists(
     )
 
 
+def _by_rank(
+    served: Ensemble,
+    settings: RecommendSettings,
+    new: NewItems | None,
+    allowed_J: npt.NDArray[np.bool_],
+    k: int,
+    device: str,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return lists by the places of items in the lists of the runs, of those that can make one."""
+    from reccli.retrieval.topk import top_k
+
+    need = "serves_user_texts" if settings.user_text is not None else "serves_new_users" if settings.history else None
+    lists, weights = [], []
+    for member, weight in zip(served.members, served.weights, strict=True):
+        if need is not None and not member.facts.get(need):
+            continue
+        asked = ask(member, settings)
+        stock = shelf(member, new if member.facts.get("serves_new_items") else None, only_new=settings.only_new)
+        allowed_I = allowed_J[: stock.n_items] & stock.reachable_J
+        seen = None if settings.include_seen else replace(asked.histories, n_items=stock.n_items)
+        depth = max(k, DEPTH)
+        item_UN, _ = top_k(asked.vector_UD, stock.vector_JD, k=depth, seen=seen, allowed_I=allowed_I, device=device)
+        item_UN[~asked.served_U] = -1
+        lists.append(item_UN)
+        weights.append(weight)
+    return fused_top_k(lists, weights, k)
+
+
 def _facts(
-    served: Served, asked: _Asked, stock: Shelf, frame: pl.DataFrame, settings: RecommendSettings
+    served: Served, asked: Asked, stock: Shelf, frame: pl.DataFrame, settings: RecommendSettings
 ) -> dict[str, Any]:
     reachable = served.reachable_I
     return {

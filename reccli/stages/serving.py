@@ -20,6 +20,7 @@ from reccli.errors import ConfigError, MissingArtifactError
 from reccli.workspace import Version, Workspace
 
 if TYPE_CHECKING:
+    from reccli.retrieval.topk import Found
     from reccli.stages.common import Control
 
 __all__ = ["Served", "Stored", "open_run", "popularity_scores"]
@@ -141,6 +142,29 @@ class Served:
         if self.facts.get("joint"):
             score_R = score_R + self.fitted.pair_scores(user_R, item_R, self.histories)
         return np.asarray(score_R, np.float64)
+
+    def lists(
+        self,
+        row_V: npt.NDArray[np.int64],
+        *,
+        k: int,
+        seen: Histories,
+        allowed_I: npt.NDArray[np.bool_],
+        pairs: Histories | None = None,
+    ) -> Found:
+        """Return the best items of some users.
+
+        Args:
+            row_V: User codes.
+            k: List length.
+            seen: Items that are not listed, a row for each user asked for.
+            allowed_I: Items that may be listed.
+            pairs: Items whose places to count, rows as of `seen`, or None.
+        """
+        from reccli.retrieval.topk import search
+
+        users, device = self.user_UD[row_V], self.device
+        return search(users, self.item_ID, k=k, seen=seen, allowed_I=allowed_I, pairs=pairs, device=device)
 
     def require(self, ability: str) -> None:
         """Refuse what the encoder of the run cannot do.

@@ -119,6 +119,21 @@ def test_compare_names_two_runs(run: Run, stages: dict[str, Any]) -> None:
     assert stages["settings"].ks == (5, 10)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "recommend"])
+def test_weights_are_numbers_or_auto(run: Run, stages: dict[str, Any], command: str) -> None:
+    runs = ["--run", "a", "--run", "b", *(["--ensemble"] if command == "evaluate" else [])]
+    assert run(command, *runs, "--weight", "auto", "--mix", "rank")[0] == 0 or command == "recommend"
+    assert (stages["settings"].weights, stages["settings"].mix) == (("auto",), "rank")
+    run(command, *runs, "--weight", "2", "--weight", "0.5")
+    assert (stages["settings"].weights, stages["settings"].mix) == ((2.0, 0.5), "score")
+    code, out, err = run(command, *runs, "--weight", "auto", "--weight", "1")
+    assert (code, out) == (2, "")
+    assert "give 'auto' alone, or a number for each run" in err
+    code, out, err = run(command, *runs, "--weight", "0", "--weight", "1")
+    assert (code, out) == (2, "")
+    assert "weights must be above 0" in err
+
+
 def test_json_is_one_object(run: Run, stages: dict[str, Any]) -> None:
     code, out, err = run("pretrain", "--json")
     assert (code, err) == (0, "")
@@ -188,7 +203,7 @@ def test_plugins_list_show_and_check(run: Run) -> None:
     assert code == 2
     assert "did you mean 'infonce'?" in err
     code, _, err = run("plugins", "list", "--kind", "los")
-    assert (code, err.splitlines()[0][:60]) == (2, "error: no kind called 'los'; did you mean 'loss'? (encoder, ")
+    assert (code, err.splitlines()[0][:60]) == (2, "error: no kind called 'los'; did you mean 'loss'? (aux, enco")
 
 
 def test_recommend_takes_new_items_and_texts_of_users(run: Run, stages: dict[str, Any]) -> None:
