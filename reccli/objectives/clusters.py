@@ -5,7 +5,8 @@ B texts of a batch, T distinct texts, I items, U users, C clusters, G granularit
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from reccli.api import Context, LossOutput, Pretrained, TrainingData
-from reccli.errors import DataError
+from reccli.errors import ConfigError, DataError
 from reccli.nn.cluster_tables import ClusterTable, item_clusters, joined, user_clusters
+from reccli.nn.cluster_views import audience_vectors, centred, joint_vectors, unit
 from reccli.nn.co_occurrence import incidence
 from reccli.nn.prototypes import Prototypes, fit_prototypes, prototype_loss, usable_granularities
 from reccli.nn.text_objective import TextObjective
+from reccli.nn.text_parts import TextParts, parts_of
 from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings, most_texts
 
@@ -28,43 +31,54 @@ __all__ = ["Clusters"]
 HELD_BATCH = 64
 FEWEST = 4
 Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
 
 
 class Clusters(TextObjective):
-    """Bring each text near the prototypes of its clusters, and of the clusters of those who like it.
+    """Bring each text, and each of its parts, near the prototypes of what its views say together.
 
     ::
 
-        l_b = a InfoNCE(x_b, x'_b) + 1/G sum over g of P_g(x_b, c of b) + w 1/G sum over g of P_g(x_b, c of u)
-        P(x, c) = -log( exp(x . m_c / s_c) / sum over the clusters d of exp(x . m_d / s_d) )
+        l_b = 1/2 P(x_b, c of b) + 1/2 P(r_b, c of b) + w P(x_b, c of u) + a InfoNCE(x_b, x'_b)
+        P(x, c) = -1/G sum over g of log( exp(x . m_gc / s_gc) / sum over the clusters d of g of exp(x . m_gd / s_gd) )
+        y = unit(sum over the views v of unit(v - mean of v))
 
-    with `x` and `x'` two views under dropout of a text's unit vector after the mean of all texts is taken off, `m` the
-    centres of k-means on items (second term) and on users (third term; a user is the mean of the history, `u` one of
-    the text's users, drawn anew each time), `s` how spread each cluster is, `a` and `w` weights, G granularities.
+    with `x` a text's unit vector after the mean of all texts is taken off, `r` that of one part of the text (drawn anew
+    each time: an attribute that texts name, or what is left of them), `m` the centres of k-means on the items' `y`
+    (first two terms) and on users (third term; a user is the mean of the history, `u` one of the text's users), `s` how
+    spread each cluster is, `x'` a second view under dropout, `a` and `w` weights, G granularities. The views of `y` are
+    the parts; where texts are one part, the text and its audience (what its users have met otherwise), and there is no
+    second term (the first one counts whole).
 
     Args:
         settings.granularity: Numbers of clusters; 3 numbers between 10 and a tenth of the items.
         settings.temperature: Mean spread; 0.1 to 0.3.
-        settings.instance: Weight of the two views; 0 beside `simcse`, which has the same term.
+        settings.views: What is clustered.
+        settings.instance: Weight of the two views under dropout; 0 beside `simcse`, which has the same term.
         settings.users: Weight of the users' clusters; 0 to 1.
 
     Shapes:
         row numbers B -> value_B; item feature `text` ID; artifacts `clusters` and `cluster_members`.
 
     Raises:
+        ConfigError: `views` is `parts`, and the texts have none.
         DataError: There are fewer than four distinct texts to train on.
         MissingExtraError, OfflineError, DamagedArtifactError: As for the encoder `bert`.
 
     Notes:
-        Clusters are made anew once an epoch from the weights as they are then. The artifact has a row for each cluster
-        with its size, the items nearest to its centre (of users: those met more often than elsewhere) and the words
-        that mark it off. A twentieth of the texts takes no part in clusters and training; its loss against the clusters
-        of the epoch chooses the epoch.
+        The vector of a text weighs its parts by their tokens, so clusters of whole texts are mostly those of titles,
+        which few items share. A prototype is to be what views of an item agree on: every part weighs the same, and each
+        part alone is to find the cluster that all of them decide (swapped prediction). Clusters are made anew once an
+        epoch. The artifact has a row for each cluster with its size, the items nearest to its centre (of users: those
+        met more often than elsewhere) and the words that mark it off. A twentieth of the texts takes no part in
+        clusters and training; its loss against the clusters of the epoch chooses the epoch.
 
     Paper:
         Li, Zhou, Xiong, Hoi: Prototypical Contrastive Learning of Unsupervised Representations, ICLR 2021,
-        https://arxiv.org/abs/2005.04966, equation 11. Clusters of users and items: Lin, Tian, Hou, Zhao: Improving
-        Graph Collaborative Filtering with Neighborhood-enriched Contrastive Learning, WWW 2022,
+        https://arxiv.org/abs/2005.04966, equation 11. One view finds the prototype of the others: Caron et al.:
+        Unsupervised Learning of Visual Features by Contrasting Cluster Assignments, NeurIPS 2020,
+        https://arxiv.org/abs/2006.09882, equation 1. Clusters of users and items: Lin, Tian, Hou, Zhao: Improving Graph
+        Collaborative Filtering with Neighborhood-enriched Contrastive Learning, WWW 2022,
         https://arxiv.org/abs/2202.06200, section 3.3.
 
     Pairs well with:
@@ -84,6 +98,8 @@ class Clusters(TextObjective):
         """Mean spread of the clusters: 0.1 to 0.3."""
         instance: float = Field(default=1.0, ge=0)
         """Weight of the two views of a text: 0 beside `simcse`."""
+        views: Literal["auto", "parts", "audience", "text"] = "auto"
+        """What is clustered: a text's parts, the text and its audience, or the text; `auto` is parts, else audience."""
         users: float = Field(default=0.5, ge=0)
         """Weight of the clusters of users: 0 to 1."""
         view_temperature: float = Field(default=0.05, gt=0)
@@ -92,6 +108,7 @@ class Clusters(TextObjective):
     needs: ClassVar[frozenset[str]] = frozenset({"graph"})
     defaults: ClassVar[dict[str, object]] = {"epochs": 2, "batch_size": 64, "learning_rate": 3e-5}
     mean_D: Tensor
+    mean_PD: Tensor
     made_for: Tensor
 
     def setup(self, data: TrainingData, context: Context) -> None:
@@ -107,10 +124,12 @@ class Clusters(TextObjective):
         self.matrix_UT = incidence(data.train, trunk.text_I, len(trunk.texts))
         kept = np.isin(np.arange(len(trunk.texts)), self.kept_T).astype(np.float32)
         self.known_UT = self.matrix_UT @ diags_array(kept)
+        self.parts = self._parts(data)
         self.user_V = np.flatnonzero(np.asarray(self.known_UT.sum(1)).ravel() > 0)
         self.audience = self.matrix_UT.T.tocsr()
         self.context, self.draws = context, context.numpy_generator("clusters users")
         self.register_buffer("mean_D", torch.zeros(trunk.size))
+        self.register_buffer("mean_PD", torch.zeros(len(self.parts.names) if self.parts else 0, trunk.size))
         self.register_buffer("made_for", torch.tensor(-1))
         for kind, rows, most in (
             ("item", len(trunk.texts), len(self.kept_T)),
@@ -122,9 +141,26 @@ class Clusters(TextObjective):
                 self.register_buffer(f"{kind}_cluster_{number}", torch.zeros(rows if most else 0, dtype=torch.int64))
         self._make(cached=True)
         context.say(
-            f"clusters: {', '.join(map(str, self.granularities('item')))} of {len(self.kept_T):,} texts, "
+            f"clusters: {', '.join(map(str, self.granularities('item')))} of {len(self.kept_T):,} texts{self._by()}, "
             f"{', '.join(map(str, self.granularities('user'))) or 'none'} of {len(self.user_V):,} users"
         )
+
+    def _parts(self, data: TrainingData) -> TextParts | None:
+        """Return the parts of the texts, None where they are not asked for, or texts have one part alone."""
+        wanted = self.settings.views
+        found = parts_of(self.trunk, data.item_attributes) if wanted in ("auto", "parts") else None
+        if found is None and wanted == "parts":
+            raise ConfigError(
+                "clusters: no attribute of the items stands in their texts, so texts have no parts",
+                hint="--set objective.views=audience, or prepare with --item-text '{title} ({genres})'",
+            )
+        return found
+
+    def _by(self) -> str:
+        """Say what texts are clustered by, unless it is they alone."""
+        if self.parts is not None:
+            return f" by {' and '.join(self.parts.names)}"
+        return "" if self.settings.views == "text" else " and their audience"
 
     def granularities(self, kind: str) -> tuple[int, ...]:
         """Return the numbers of clusters of items' texts (`item`) or users (`user`)."""
@@ -143,22 +179,39 @@ class Clusters(TextObjective):
             self._make()
         self.made_for.fill_(epoch)
 
-    def _make(self, *, cached: bool = False) -> None:
-        """Cluster texts and users by the weights as they are now."""
+    def _make(self, vector_TD: Float32 | None = None, *, cached: bool = False) -> None:
+        """Cluster texts and users by the weights as they are now, from the texts' vectors where they are known."""
         trunk = self.trunk
-        vector_TD = trunk.source.vectors(trunk.usage.items(trunk.texts), cached=cached)
-        mean_D = vector_TD[self.kept_T].mean(0)
-        self.mean_D.copy_(torch.from_numpy(mean_D))
-        self.text_TD = _unit(vector_TD - mean_D)
-        user_UD = _unit(np.asarray(self.known_UT @ self.text_TD, np.float32))
+        if vector_TD is None:
+            vector_TD = trunk.source.vectors(trunk.usage.items(trunk.texts), cached=cached)
+        whole_TD = self._centred(self.mean_D, vector_TD, np.ones(len(vector_TD), np.bool_))
+        self.text_TD = joint_vectors(self._clustered(whole_TD, cached=cached))
+        user_UD = unit(np.asarray(self.known_UT @ self.text_TD, np.float32))
         for kind, vector_RD, row_N in (("item", self.text_TD, self.kept_T), ("user", user_UD, self.user_V)):
             for number, clusters in enumerate(self.granularities(kind)):
                 seed = self.context.derived_seed(f"clusters {kind} {number}")
                 found = fit_prototypes(vector_RD[row_N], clusters, seed=seed, temperature=self.settings.temperature)
                 self._store(kind, number, found, torch.from_numpy(vector_RD))
 
+    def _centred(self, mean_D: Tensor, vector_TD: Float32, has_T: npt.NDArray[np.bool_]) -> Float32:
+        """Keep the mean of the texts that take part, and take it off."""
+        part_T = self.kept_T[has_T[self.kept_T]]
+        found_D = vector_TD[part_T].mean(0) if len(part_T) else np.zeros(vector_TD.shape[1], np.float32)
+        mean_D.copy_(torch.from_numpy(found_D))
+        return centred(vector_TD, has_T, found_D)
+
+    def _clustered(self, whole_TD: Float32, *, cached: bool) -> Iterator[Float32]:
+        """Yield the views that texts are clustered by."""
+        if self.parts is None:
+            yield whole_TD
+            if self.settings.views != "text":
+                yield audience_vectors(whole_TD, self.matrix_UT, self.known_UT)
+            return
+        for mean_D, (vector_TD, has_T) in zip(self.mean_PD, self.parts.vectors(cached=cached), strict=True):
+            yield self._centred(mean_D, vector_TD, has_T)
+
     def _store(self, kind: str, number: int, found: Prototypes, vector_RD: Tensor) -> None:
-        """Keep the clusters; every row goes to its nearest centre, rows that took no part too."""
+        """Keep the clusters; each row, of those that took no part too, goes to the nearest centre."""
         self.get_buffer(f"{kind}_centre_{number}").copy_(found.centre_CD)
         self.get_buffer(f"{kind}_spread_{number}").copy_(found.spread_C)
         self.get_buffer(f"{kind}_cluster_{number}").copy_((vector_RD @ found.centre_CD.T).argmax(1))
@@ -171,6 +224,8 @@ class Clusters(TextObjective):
         first_BD = self._views(text_B)
         number_B = torch.from_numpy(text_B).to(first_BD.device)
         value_B = self._against("item", first_BD, number_B)
+        if self.parts is not None:
+            value_B = 0.5 * (value_B + self._of_parts(self.parts, text_B, number_B, generator))
         user_B = self._drawn_users(text_B, generator)
         if self.settings.users and len(self.granularities("user")):
             known_B = torch.from_numpy(user_B >= 0).to(first_BD.device)
@@ -180,6 +235,14 @@ class Clusters(TextObjective):
             logit_BB = first_BD @ self._views(text_B).T / self.settings.view_temperature
             value_B = value_B + self.settings.instance * (logit_BB.logsumexp(1) - logit_BB.diagonal())
         return value_B
+
+    def _of_parts(self, parts: TextParts, text_B: Int64, number_B: Tensor, generator: np.random.Generator) -> Tensor:
+        """Return the loss of one part of each text against the clusters of the texts."""
+        part_B, row_B = parts.drawn(text_B, generator)
+        place_B = torch.from_numpy(part_B.clip(0)).to(number_B.device)
+        vector_BD = widened(self.trunk.encode(*parts.tokens.padded(row_B.clip(0), torch.device("cpu"))))
+        value_B = self._against("item", functional.normalize(vector_BD - self.mean_PD[place_B], dim=1), number_B)
+        return torch.where(torch.from_numpy(part_B >= 0).to(value_B.device), value_B, torch.zeros_like(value_B))
 
     def _views(self, text_B: Int64) -> Tensor:
         return functional.normalize(widened(self.trunk(text_B)) - self.mean_D, dim=1)
@@ -216,11 +279,13 @@ class Clusters(TextObjective):
 
     def finish(self) -> Pretrained:
         """Return the items' vectors, and the clusters by the trained weights as tables."""
-        self._make()
+        features = super().finish().item_features
+        _, first_T = np.unique(self.trunk.text_I, return_index=True)
+        self._make(features["text"][first_T[-len(self.trunk.texts) :]])  # without the items that have no text
         tables = [
             self._table(kind, number) for kind in ("item", "user") for number in range(len(self.granularities(kind)))
         ]
-        return Pretrained(item_features=super().finish().item_features, tables=joined(tables))
+        return Pretrained(item_features=features, tables=joined(tables))
 
     def _table(self, kind: str, number: int) -> ClusterTable:
         """Return the clusters of one granularity for people."""
@@ -232,7 +297,3 @@ class Clusters(TextObjective):
         text_I, code_N = self.trunk.text_I, np.flatnonzero(self.trunk.text_I >= 0)
         near_T = (self.text_TD * self.get_buffer(f"item_centre_{number}").cpu().numpy()[cluster_R]).sum(1)
         return item_clusters(clusters, cluster_R, code_N, text_I[code_N], near_T, self.trunk.texts)
-
-
-def _unit(vector_RD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(vector_RD / np.maximum(np.linalg.norm(vector_RD, axis=1, keepdims=True), 1e-12), np.float32)

@@ -12,7 +12,10 @@ import torch
 from silent import Silent
 from text_objective import TextObjectiveConformance
 
-from reccli.api import Context
+from reccli.api import Context, TrainingData
+from reccli.errors import ConfigError
+from reccli.nn.cluster_views import audience_vectors, centred
+from reccli.nn.text_parts import REST
 from reccli.objectives.clusters import Clusters
 from reccli.testing.worlds import checkerboard
 from reccli.training.loop import train
@@ -30,31 +33,99 @@ def ready(folder: Path, **settings) -> Clusters:
     return objective
 
 
-def test_the_loss_against_loops_over_prototypes_and_views(folder: Path) -> None:
-    objective = ready(folder, instance=0.7, users=0.4).double().eval()
+def of_parts(folder: Path, **settings) -> Clusters:
+    """Texts of a name and a kind: 30 items, 3 kinds; one lacks the kind."""
+    data = checkerboard(users=24, items=30, held_out=2).data
+    kinds = ["alpha", "beta gamma", "delta"]
+    texts = [f"number {item} ({kinds[item % 3]})" if item else "number 0" for item in range(30)]
+    column = [kinds[item % 3] if item else None for item in range(30)]
+    objective = Clusters(Clusters.Settings(path=str(folder), **{"granularity": (3, 6), **settings}))
+    objective.setup(TrainingData(data.train, item_text_I=texts, item_attributes={"kind": column}), Context(seed=1))
+    return objective
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_loss_against_loops_over_prototypes_and_views(folder: Path, parts: bool) -> None:
+    objective = (of_parts if parts else ready)(folder, instance=0.7, users=0.4).double().eval()
     objective.trunk.eval()
     text = objective.row_T[:5]
     state = objective.draws.bit_generator.state
     got = objective.loss(torch.arange(5)).value_B.detach()
     objective.draws.bit_generator.state = state
+    part, row = objective.parts.drawn(text, objective.draws) if parts else (np.full(5, -1), np.zeros(5))
     user = objective._drawn_users(text, objective.draws)
     with torch.no_grad():
         raw = objective.trunk(text)
+        if parts:
+            one = objective.trunk.encode(*objective.parts.tokens.padded(row.clip(0), torch.device("cpu")))
     assert raw.dtype == got.dtype == torch.float64
     view = [row - objective.mean_D for row in raw]
     view = [row / row.norm() for row in view]
     for b in range(5):
         scores = [math.exp(float(view[b] @ view[c]) / 0.05) for c in range(5)]
         expected = -0.7 * math.log(scores[b] / sum(scores))
-        for kind, code, weight in (("item", text[b], 1.0), ("user", user[b], 0.4)):
+        found = [("item", text[b], view[b], 0.5 if parts else 1.0), ("user", user[b], view[b], 0.4)]
+        if parts:
+            other = one[b] - objective.mean_PD[part[b]]
+            found.append(("item", text[b], other / other.norm(), 0.5))
+        for kind, code, vector, weight in found:
             for number in range(2):
                 centre, spread, cluster = (
                     objective.get_buffer(f"{kind}_{what}_{number}") for what in ("centre", "spread", "cluster")
                 )
                 pairs = zip(centre, spread, strict=True)
-                scores = [math.exp(float(view[b] @ middle) / float(width)) for middle, width in pairs]
+                scores = [math.exp(float(vector @ middle) / float(width)) for middle, width in pairs]
                 expected -= weight / 2 * math.log(scores[int(cluster[code])] / sum(scores))
         assert float(got[b]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_is_clustered_is_the_sum_of_the_parts_each_off_its_mean(folder: Path) -> None:
+    objective = of_parts(folder)
+    assert objective.parts.names == ("kind", REST)
+    texts, source = objective.trunk.texts, objective.trunk.source
+    split = [text.removesuffix(")").split(" (") for text in texts]
+    name = source.vectors([one[0] for one in split])
+    kind = source.vectors([one[-1] for one in split])
+    has = np.array([len(one) == 2 for one in split])
+    assert has.sum() == 29
+    kept = np.zeros(30, bool)
+    kept[objective.kept_T] = True
+    for row in range(30):
+        expected = name[row] - name[kept].mean(0)
+        expected /= np.linalg.norm(expected)
+        if has[row]:
+            other = kind[row] - kind[kept & has].mean(0)
+            expected = expected + other / np.linalg.norm(other)
+        np.testing.assert_allclose(objective.text_TD[row], expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_texts_of_one_part_are_clustered_with_their_audience_or_alone(folder: Path) -> None:
+    alone, joined = ready(folder, views="text"), ready(folder)
+    assert alone.parts is joined.parts is None
+    whole = centred(alone.trunk.text_vectors(), np.ones(80, bool), alone.mean_D.numpy())
+    np.testing.assert_allclose(alone.text_TD, whole, atol=1e-5)
+    expected = whole + audience_vectors(whole, alone.matrix_UT, alone.known_UT)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(joined.text_TD, expected, atol=1e-5)
+    assert of_parts(folder, views="audience").parts is None
+
+
+def test_the_last_clusters_are_those_of_the_items_vectors(folder: Path) -> None:
+    data = checkerboard(users=24, items=30, held_out=2).data
+    texts = ["", *[f"number {item // 2}" for item in range(29, 0, -1)]]
+    objective = Clusters(Clusters.Settings(path=str(folder), granularity=(3,)))
+    objective.setup(TrainingData(data.train, item_text_I=texts), Context(seed=1))
+    expected = objective.text_TD.copy()
+    objective.text_TD[:] = 0
+    members = objective.finish().tables["cluster_members"]
+    np.testing.assert_allclose(objective.text_TD, expected, atol=1e-5)
+    item = [code for kind, code in zip(members["kind"], members["code"], strict=True) if kind == "item"]
+    assert item == list(range(1, 30))
+
+
+def test_parts_that_texts_do_not_have_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no attribute of the items stands in their texts"):
+        ready(folder, views="parts")
 
 
 def test_drawn_users_have_met_the_text(folder: Path) -> None:
