@@ -104,11 +104,14 @@ class Histories:
         )
 
     def to_scipy(self, data: str = "weight") -> csr_matrix:
-        """Return the U x I matrix of `weight`, `value` or `ones` (repeated pairs add up), float32."""
+        """Return the U x I matrix of `weight`, `value` or `ones` (repeated pairs add up), float32; it owns its arrays.
+
+        SciPy sorts entries in place (`sum_duplicates`), which must not reorder the weights of the histories.
+        """
         from scipy.sparse import csr_matrix
 
         filling = {"weight": self.weight_E, "value": self.value_E, "ones": np.ones(len(self), np.float32)}[data]
-        return csr_matrix((filling, self.item_E, self.offset_U1), shape=(self.n_users, self.n_items))
+        return csr_matrix((filling, self.item_E, self.offset_U1), shape=(self.n_users, self.n_items), copy=True)
 
 
 @dataclass(frozen=True)

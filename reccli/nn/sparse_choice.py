@@ -5,7 +5,7 @@ U users, I items, S sparse columns, B users of a block, K list length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ __all__ = ["Trial", "trial"]
 
 BLOCK = 256
 Scores = Callable[[int, int], npt.NDArray[np.float32]]
+Variants = Callable[[int, int], Iterator[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,31 @@ class Trial:
             scales: What the scores of each item are multiplied by; None for nothing.
             k: Cut-off.
         """
-        total_W = np.zeros(len(scales))
+
+        def scaled(low: int, high: int) -> Iterator[torch.Tensor]:
+            score_BI = torch.from_numpy(np.require(scores(low, high), np.float32, ["C", "W"]))
+            for scale_I in scales:
+                yield score_BI.clone() if scale_I is None else score_BI * torch.from_numpy(scale_I)
+
+        return self.of_variants(scaled, len(scales), k)
+
+    def of_variants(self, variants: Variants, number: int, k: int = 20) -> list[float]:
+        """Return the mean NDCG@k of several scores of the same users.
+
+        Args:
+            variants: Yields for a block of users, asked for by the first row and one after the last, their scores BI
+                of each variant; these are written into.
+            number: How many it yields.
+            k: Cut-off.
+        """
+        total_W = np.zeros(number)
         for low in range(0, len(self.user_B), BLOCK):
             rows = np.arange(low, min(low + BLOCK, len(self.user_B)))
-            score_BI = torch.from_numpy(np.require(scores(low, int(rows[-1]) + 1), np.float32, ["C", "W"]))
             known = self.seen.rows(rows)
             known_E = torch.from_numpy(known.user_E), torch.from_numpy(known.item_E)
-            for number, scale_I in enumerate(scales):
-                scaled_BI = score_BI.clone() if scale_I is None else score_BI * torch.from_numpy(scale_I)
-                scaled_BI[known_E] = -torch.inf
-                total_W[number] += self._gain(scaled_BI.topk(min(k, self.kept.n_items), dim=1).indices.numpy(), rows, k)
+            for which, score_BI in enumerate(variants(low, int(rows[-1]) + 1)):
+                score_BI[known_E] = -torch.inf
+                total_W[which] += self._gain(score_BI.topk(min(k, self.kept.n_items), dim=1).indices.numpy(), rows, k)
         return [float(total) for total in total_W / max(len(self.user_B), 1)]
 
     def _gain(self, top_BK: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], k: int) -> float:
@@ -78,16 +94,17 @@ class Trial:
         return float((hit_BK @ discount_K[: top_BK.shape[1]] / ideal_B).sum())
 
 
-def trial(data: TrainingData, context: Context, name: str, *, users: int) -> Trial | None:
-    """Hold a tenth of the training rows out (the newest where there is an order); None where nothing can be held out.
+def trial(data: TrainingData, context: Context, name: str, *, users: int, share: float = 0.1) -> Trial | None:
+    """Hold a share of the training rows out (the newest where there is an order); None where nothing can be held out.
 
     Args:
         data: Training data.
         context: Draws the rows and the users.
         name: Of the consumer of these draws.
         users: At most so many users are tried.
+        share: Of each user's rows that are held out.
     """
-    kept, held = hold_out(data, 0.1, context.numpy_generator(f"{name} held out"))
+    kept, held = hold_out(data, share, context.numpy_generator(f"{name} held out"))
     user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
     if not len(user_B):
         return None

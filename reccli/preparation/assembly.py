@@ -108,6 +108,9 @@ def assemble(
     check_stop()
     rejected = work.ledger.unplaced()
     work.ledger.settle(rejected, locate(sources, work.raw.start, rejected))
+    split = {"method": division.method, "label": division.label, **division.facts}
+    if division.method == "given" and _ordered(coded):
+        split["future"] = leakage.hides_the_future(report)
     facts = {
         "ordered": _ordered(coded),
         "time_unit": work.moments.unit,
@@ -115,7 +118,7 @@ def assemble(
         "duplicates": "given" if work.given else settings.duplicates,
         "pairs": coded.frame.select("user", "item").n_unique() if repeats else coded.frame.height,
         "leakage": leakage.summary(report),
-        "split": {"method": division.method, "label": division.label, **division.facts},
+        "split": split,
     }
     return Interactions(
         frame=_finish(coded.frame, division.part_E, settings),

@@ -22,7 +22,7 @@ from reccli.preparation.splits.rows import PARTS, TEST, TRAIN, VALID, Parts, Spl
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["leakage_report", "summary"]
+__all__ = ["hides_the_future", "leakage_report", "summary"]
 
 Row = tuple[str, str, str, int, float]
 Counted = tuple[int, float]
@@ -99,6 +99,14 @@ def summary(report: pl.DataFrame) -> list[str]:
             for row in across
         ]
     return phrases
+
+
+def hides_the_future(report: pl.DataFrame) -> bool:
+    """Return whether no row of train is later than its user's first one in validation or test, of those there are."""
+    import polars as pl
+
+    later = report.filter(pl.col("check") == "later for the user", pl.col("part") == "train")
+    return bool(len(later)) and not later["count"].sum()
 
 
 def _part(rows: SplitRows, part_E: Parts, code: int) -> _Part:

@@ -19,11 +19,13 @@ FUTURE = ("temporal", "leave-one-out", "global-time")
 def predicts_future(prepared: Prepared) -> bool:
     """Return whether there is an order and the split hides what came later, so that order may be learned from.
 
-    After a random split the hidden rows lie between the known ones: what is newest says nothing about them.
+    After a random split the hidden rows lie between the known ones: what is newest says nothing about them. Of parts
+    that were given, `prepare` has looked (`future`).
     """
     split = prepared.version.manifest.facts.get("split", {})
-    method = split.get("method", "temporal") if isinstance(split, Mapping) else str(split)
-    return prepared.ordered and method in FUTURE
+    if not isinstance(split, Mapping):
+        return prepared.ordered and str(split) in FUTURE
+    return prepared.ordered and (split.get("method", "temporal") in FUTURE or bool(split.get("future", False)))
 
 
 def component_data(

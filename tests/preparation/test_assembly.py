@@ -209,6 +209,15 @@ def test_given_parts_are_left_alone() -> None:
     assert found.facts["leakage"][0] == "1 test rows repeat a pair of train"
 
 
+@pytest.mark.parametrize(("last", "future"), [("test", True), ("train", False)])
+def test_given_parts_with_an_order_are_looked_at(last: str, future: bool) -> None:
+    rows = [("u", "a", "0", "train"), ("u", "b", "1", "test"), ("u", "c", "2", last)]
+    found = made(rows, roles=("user", "item", "time", "part"), time_unit="order", split="given", split_column="split")
+    assert found.facts["split"]["future"] is future
+    found = made([(*row[:2], row[3]) for row in rows], roles=("user", "item", "part"), split_column="split")
+    assert "future" not in found.facts["split"]
+
+
 def test_given_files_and_a_validation_part_from_train() -> None:
     train = source(history("u", "abcdefghij"), name="train.csv", part=0)
     test = source(history("u", "xy") + history("new", "z"), name="test.csv", part=2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reccli.preparation.leakage import leakage_report, summary
+from reccli.preparation.leakage import hides_the_future, leakage_report, summary
 from reccli.preparation.splits.rows import PARTS, TEST, TRAIN, VALID, SplitRows
 from reccli.schemas import check_frame
 
@@ -91,3 +91,19 @@ def test_without_time_only_pairs_and_absences_are_checked() -> None:
 @pytest.mark.parametrize("part", [TRAIN, TEST])
 def test_one_part_alone_has_nothing_to_give_away(part: int) -> None:
     assert phrases([(0, 0, 0, part)]) == ["no leakage found"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(0, 0, 1, TRAIN), (0, 1, 2, TEST), (1, 0, 5, TRAIN), (1, 1, 6, TEST)], True),
+        ([(0, 0, 1, TRAIN), (0, 1, 2, TEST), (1, 0, 7, TRAIN), (1, 1, 6, TEST)], False),
+        ([(0, 0, 1, TRAIN), (0, 1, 3, VALID), (0, 2, 2, TEST)], True),  # train alone is learned from
+        ([(0, 0, 3, TRAIN), (0, 1, 2, VALID), (0, 2, 4, TEST)], False),
+        ([(0, 0, 1, TRAIN)], False),  # nothing is hidden
+    ],
+)
+def test_a_hidden_future_is_seen(rows: list[tuple[int, int, int, int]], expected: bool) -> None:
+    split, part = world(rows)
+    report = leakage_report(split, part, repeats=True, comparable_times=False)
+    assert hides_the_future(report) is expected
