@@ -18,7 +18,7 @@ from reccli.nn.text_folder import find_model, model_determinants
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_modes import resolved_mode, training_story
-from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
+from reccli.nn.text_pooling import divided, interaction_weights, mean_histories, pair_weights, pool_histories
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_training import TextTraining
@@ -103,6 +103,8 @@ class Bert(Encoder):
         """Where the head starts: a regression on the spectrum (if it helps on left-out items), or the frozen model."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"history"})  # a text too, but without any, ids and attributes serve
+    views: frozenset[str] = frozenset({"history"})
+    reads_order: bool = False
     serves_new_users: bool = True
     serves_new_items: bool = True
     serves_user_texts: bool = True
@@ -194,7 +196,7 @@ class Bert(Encoder):
             texts = self.usage.users(texts)
             base_ID = self.table.base_ID
             self.side = UserTexts(self.source, texts, told_U, data.train, base_ID, restoring=context.restoring)
-            self.serves_new_users = False
+            self.serves_new_users, self.views = False, frozenset()
 
     def warm_users(self) -> Tensor | None:
         """Return the users who have a text, where users are their texts."""
@@ -228,7 +230,7 @@ class Bert(Encoder):
             return self._users(self.side.of_rows(batch, self.table.base_ID))
         own_B1 = self.own_E[batch.row_B].unsqueeze(1)
         rest_BD = self._sums()[batch.user_B] - own_B1 * self.table.base_ID[batch.item_B]
-        user_BS = self._users(_mean(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
+        user_BS = self._users(divided(rest_BD, self.total_U[batch.user_B].unsqueeze(1) - own_B1))
         return torch.cat([user_BS, self.estimate.of_rows(batch)], dim=1)
 
     def items(self, item_N: Tensor) -> Tensor:
@@ -262,13 +264,14 @@ class Bert(Encoder):
     def export_users(self, histories: Histories) -> Tensor:
         """Return user vectors from any histories, UD on the CPU; zeros for an empty one."""
         self.table.refresh()
+        return self.read(histories).float().cpu()
+
+    def read(self, histories: Histories) -> Tensor:
+        """Return users by any histories, RD, over the table of item vectors as it is; zeros for an empty one."""
         if self.side is not None:
-            return self._users(self.side.of_histories(histories, self.table.base_ID)).float().cpu()
-        weight_E = self._weights(histories)
-        total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
-        sum_UD = pool_histories(histories, weight_E, self.table.base_ID)
-        user_US = self._users(_mean(sum_UD, torch.from_numpy(total_U).to(sum_UD.device).unsqueeze(1)))
-        return torch.cat([user_US, self.estimate.of_histories(histories)], dim=1).float().cpu()
+            return self._users(self.side.of_histories(histories, self.table.base_ID))
+        user_RS = self._users(mean_histories(histories, self._weights(histories), self.table.base_ID))
+        return torch.cat([user_RS, self.estimate.of_histories(histories)], dim=1)
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -291,8 +294,3 @@ class Bert(Encoder):
 
     def _items(self, base_ND: Tensor) -> Tensor:
         return tilted_items(base_ND + base_ND @ self.head_DD, base_ND @ self.tilt_D)
-
-
-def _mean(sum_BD: Tensor, weight_B1: Tensor) -> Tensor:
-    """Divide by the weights; rows without any (up to rounding) are exactly zero."""
-    return torch.where(weight_B1 > 1e-6, sum_BD / weight_B1.clamp_min(1e-6), torch.zeros_like(sum_BD))

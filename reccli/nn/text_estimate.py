@@ -19,7 +19,7 @@ from reccli.api.data import Histories
 from reccli.nn.spectral import Spectrum, item_scale, spectrum
 from reccli.nn.text_left_out import Generator
 from reccli.nn.text_numbers import Numbers
-from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
+from reccli.nn.text_pooling import divided, interaction_weights, mean_histories, pair_weights, pool_histories
 from reccli.nn.text_words import Words
 
 __all__ = ["Kernel", "SpectralEstimate"]
@@ -207,16 +207,13 @@ class SpectralEstimate(nn.Module):
         """Return users of a training batch without the row's own positive, BR."""
         own_B1 = self.own_E[batch.row_B].unsqueeze(1)
         rest_BR = self._sums().index_select(0, batch.user_B) - own_B1 * self.past_IR.index_select(0, batch.item_B)
-        return _mean(rest_BR, self.total_U[batch.user_B].unsqueeze(1) - own_B1)
+        return divided(rest_BR, self.total_U[batch.user_B].unsqueeze(1) - own_B1)
 
     def of_histories(self, histories: Histories) -> Tensor:
         """Return users given by any history, UR; zeros for an empty one."""
         if not self.past_IR.shape[1]:
             return self.past_IR.new_zeros(histories.n_users, 0)
-        weight_E = interaction_weights(histories)
-        total_U = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
-        sum_UR = pool_histories(histories, weight_E, self.past_IR)
-        return _mean(sum_UR, torch.from_numpy(total_U).to(sum_UR.device).unsqueeze(1))
+        return mean_histories(histories, interaction_weights(histories), self.past_IR)
 
     def of_items(self, item_N: Tensor) -> Tensor:
         """Return items of the catalogue, scaled, NR; in training as other items tell them."""
@@ -231,7 +228,3 @@ class SpectralEstimate(nn.Module):
         found_NQ: Tensor = self.kernel(self.features(base_ND, texts).to(self.scale.device))
         item_NR, past_NR = found_NQ.chunk(2, 1)
         return self.scale * item_NR, past_NR
-
-
-def _mean(sum_BR: Tensor, weight_B1: Tensor) -> Tensor:
-    return torch.where(weight_B1 > 1e-6, sum_BR / weight_B1.clamp_min(1e-6), torch.zeros_like(sum_BR))

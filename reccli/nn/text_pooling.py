@@ -13,9 +13,18 @@ from torch.nn import functional
 
 from reccli.api.data import Histories
 
-__all__ = ["interaction_weights", "pair_weights", "pool_histories", "pool_tokens", "widened"]
+__all__ = [
+    "divided",
+    "interaction_weights",
+    "mean_histories",
+    "pair_weights",
+    "pool_histories",
+    "pool_tokens",
+    "widened",
+]
 
 Float32 = npt.NDArray[np.float32]
+TINY = 1e-6
 
 
 def pool_tokens(state_BLD: Tensor, mask_BL: Tensor, how: str) -> Tensor:
@@ -82,3 +91,15 @@ def pool_histories(histories: Histories, weight_E: Float32, table_ID: Tensor) ->
         mode="sum",
         per_sample_weights=torch.from_numpy(weight_E).to(device, table_ID.dtype),
     )
+
+
+def mean_histories(histories: Histories, weight_E: Float32, table_ID: Tensor) -> Tensor:
+    """Return the weighted mean of each user's item vectors, RD on the table's device; zeros for an empty history."""
+    mass_R = np.bincount(histories.user_E, weights=weight_E, minlength=histories.n_users).astype(np.float32)
+    sum_RD = pool_histories(histories, weight_E, table_ID)
+    return divided(sum_RD, torch.from_numpy(mass_R).to(sum_RD.device).unsqueeze(1))
+
+
+def divided(sum_BD: Tensor, mass_B1: Tensor) -> Tensor:
+    """Divide sums by their weights; rows without any (up to rounding) are exactly zero."""
+    return torch.where(mass_B1 > TINY, sum_BD / mass_B1.clamp_min(TINY), torch.zeros_like(sum_BD))

@@ -18,14 +18,13 @@ from reccli.api.data import Histories
 from reccli.errors import DataError
 from reccli.nn.pooling import pool, ragged
 from reccli.nn.ridge import ridge
-from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
+from reccli.nn.text_pooling import divided, interaction_weights, mean_histories, pair_weights
 from reccli.nn.text_source import TextSource
 
 __all__ = ["AttendedHistories", "UserTexts"]
 
 HIDDEN = 64
 MOST = 3.0
-TINY = 1e-6
 
 
 class AttendedHistories(nn.Module):
@@ -89,7 +88,7 @@ class AttendedHistories(nn.Module):
         sum_GD, mass_G = self._sums(base_ID, self.item_E[index_H], begin_G, self.weight_E[index_H])
         own_BD = base_ID[batch.item_B]
         own_B1 = (self.own_E[batch.row_B] * self.attention(own_BD)).unsqueeze(1)
-        return _divided(sum_GD[place_B] - own_B1 * own_BD, mass_G[place_B].unsqueeze(1) - own_B1)
+        return divided(sum_GD[place_B] - own_B1 * own_BD, mass_G[place_B].unsqueeze(1) - own_B1)
 
     def of_histories(self, histories: Histories, base_ID: Tensor) -> Tensor:
         """Return users given by history, UD; zeros for an empty one."""
@@ -98,7 +97,7 @@ class AttendedHistories(nn.Module):
             for array in (histories.item_E, histories.offset_U1[:-1], self.weights(histories))
         )
         sum_UD, mass_U = self._sums(base_ID, item_E, offset_U, weight_E)
-        return _divided(sum_UD, mass_U.unsqueeze(1))
+        return divided(sum_UD, mass_U.unsqueeze(1))
 
     def _sums(self, base_ID: Tensor, item_H: Tensor, begin_G: Tensor, weight_H: Tensor) -> tuple[Tensor, Tensor]:
         code_M, place_H = torch.unique(item_H, return_inverse=True)
@@ -160,9 +159,9 @@ class UserTexts(nn.Module):
         start_DD = torch.eye(size)
         if not restoring:
             weight_E = interaction_weights(train)
-            total_U1 = torch.from_numpy(np.bincount(train.user_E, weights=weight_E, minlength=train.n_users))[:, None]
-            mean_UD = _divided(pool_histories(train, weight_E, base_ID), total_U1.float())
-            known_U = told_U & (total_U1[:, 0] > 0)
+            total_U = torch.from_numpy(np.bincount(train.user_E, weights=weight_E, minlength=train.n_users))
+            mean_UD = mean_histories(train, weight_E, base_ID)
+            known_U = told_U & (total_U > 0)
             start_DD = ridge(self.text_UD[known_U], mean_UD[known_U])
         self.user_DD = nn.Parameter(start_DD)
 
@@ -187,8 +186,3 @@ class UserTexts(nn.Module):
             self.text_UD = (vector_UD - self.mean_D) * self.told_U[:, None]
         self._made_for = base_ID
         return self.text_UD
-
-
-def _divided(sum_BD: Tensor, mass_B1: Tensor) -> Tensor:
-    """Divide by the weights; rows without any (up to rounding) are exactly zero."""
-    return torch.where(mass_B1 > TINY, sum_BD / mass_B1.clamp_min(TINY), torch.zeros_like(sum_BD))

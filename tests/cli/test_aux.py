@@ -38,8 +38,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (
             ["--encoder", "ease", "--aux", "duorec"],
             "error: aux 'duorec' contrasts views of the history, and encoder 'ease' has none; "
-            "encoders that fit: history, hybrid, item-tokens, recency, sasrec",
-            "hint: --encoder history",
+            "encoders that fit: bert, history, hybrid, item-tokens, recency, sasrec",
+            "hint: --encoder bert",
         ),
         (
             ["--aux", "simgl"],

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reccli.api import Histories
-from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories, pool_tokens
+from reccli.nn.text_pooling import interaction_weights, mean_histories, pair_weights, pool_histories, pool_tokens
 
 torch.set_num_threads(1)
 
@@ -70,3 +70,11 @@ def test_sums_of_histories() -> None:
         total = sum((table_ID[data.item_E[row]] * float(data.weight_E[row]) for row in rows), torch.zeros(3))
         torch.testing.assert_close(got[user], total)
     assert pool_histories(Histories.from_arrays([], [], n_users=2, n_items=6), np.zeros(0), table_ID).shape == (2, 3)
+
+
+def test_means_of_histories_are_sums_over_weights_and_zero_for_nobody() -> None:
+    histories = Histories.from_arrays([0, 0, 2], [1, 3, 0], n_users=4, n_items=4)
+    table = torch.randn(4, 5, dtype=torch.float64)
+    got = mean_histories(histories, np.array([1.0, 3.0, 0.0], np.float32), table)
+    torch.testing.assert_close(got[0], (table[1] + 3 * table[3]) / 4)
+    assert not got[1:].any()
