@@ -80,5 +80,5 @@ def dead_share(vector_ND: Tensor) -> float:
 
     Vectors that all coincide have no variance at all: every dimension is dead.
     """
-    variance_D = vector_ND.var(0, correction=0)
+    variance_D = (vector_ND - vector_ND.mean(0)).square().mean(0)
     return float((variance_D <= DEAD * variance_D.mean()).double().mean())

@@ -16,9 +16,8 @@ from reccli.training.health_log import HEALTH
 
 __all__ = ["MOST_ROWS", "HealthSample"]
 
-MOST_ROWS = 2048
-SHIFTS = (1, 2)
-"""Each row sampled is paired with the ones so many places after it: the order of a sample is random."""
+MOST_ROWS = 1024
+"""Of users, of items and of pairs: enough for two digits, at 1 to 3 % of an epoch over 80,000 rows, less over more."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,7 @@ def _unit(vector_ND: np.ndarray) -> Tensor:
 
 
 def _spread(unit_ND: Tensor) -> dict[str, float]:
-    shifts = [shift for shift in SHIFTS if shift < len(unit_ND)]
-    first_PD = torch.cat([unit_ND[:-shift] for shift in shifts])
-    second_PD = torch.cat([unit_ND[shift:] for shift in shifts])
+    first_PD, second_PD = unit_ND[:-1], unit_ND[1:]  # the order of a sample is random, and so are neighbours in it
     return {
         "uniformity": health.uniformity(first_PD, second_PD),
         "effective_rank": health.effective_rank(unit_ND),
