@@ -79,3 +79,19 @@ def test_what_is_hidden_follows_from_the_epoch_alone() -> None:
     assert not torch.equal(first, one.hidden_E)
     one.eval()
     assert one._shown(torch.arange(5)).tolist() == [1.0] * 5
+
+
+def test_users_are_hidden_in_part_in_training_alone_and_where_asked() -> None:
+    given = data()
+    bags = HistoryBags(given, Context(), causal=False, share=0.5, window=4)
+    whole = bags.eval().of_users(given.train, hiding=True).weight_H
+    assert torch.equal(whole, bags.train().of_users(given.train).weight_H)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first, second = (bags.of_users(given.train, hiding=True) for _ in range(2))
+    for found in (first, second):
+        kept_H = found.weight_H > 0
+        assert 4 < int(kept_H.sum()) < 20
+        assert torch.equal(found.weight_H[kept_H], whole[kept_H])
+        torch.testing.assert_close(found.mass_B[:4], found.weight_H.view(4, 6).sum(1))
+    assert not torch.equal(first.weight_H, second.weight_H)

@@ -89,3 +89,15 @@ def test_pieces_are_padded_to_less_than_twice_their_shortest() -> None:
     for piece in windows(50).of_users(histories()):
         width = piece.item_RL.shape[1]
         assert width <= 4 or all(2 * int(step) > width for step in piece.step_P)
+
+
+def test_entries_of_weight_0_are_hidden_in_their_places_where_asked() -> None:
+    weight = np.where(np.arange(33) % 3 == 0, 0, 1).astype(np.float32)
+    train, shown = replace(histories(), weight_E=weight), {}
+    for piece in windows(4).of_users(train, hiding=True):
+        for place, step, row in zip(piece.place_P, piece.step_P, piece.row_P, strict=True):
+            shown[int(row)] = piece.shown_RL[place, :step].tolist()
+    assert shown == {
+        user: (weight[train.offset_U1[user] : train.offset_U1[user + 1]][-4:] > 0).tolist() for user in range(5)
+    }
+    assert all(piece.shown_RL is None for piece in windows(4).of_users(train))
