@@ -43,12 +43,19 @@ def show_cli(kind: str, name: str, as_json: JSON = False) -> None:
     Example: reccli plugins show loss infonce
     """
     from reccli import registry
+    from reccli.api.search import spaces_of
 
     if kind not in registry.KINDS:
         raise one_of("kind", kind, registry.KINDS)
     entry, component = registry.find(kind, name), registry.load(kind, name)
+    spaces = spaces_of(component.Settings)
     fields = [
-        {"name": field, "default": info.get_default(call_default_factory=True), "help": _flat(info.description)}
+        {
+            "name": field,
+            "default": info.get_default(call_default_factory=True),
+            "help": _flat(info.description),
+            "search": str(spaces[field]) if field in spaces else None,
+        }
         for field, info in component.Settings.model_fields.items()
     ]
     needs = sorted(component.needs) + ([f"views of the {component.views}"] if kind == "aux" else [])
@@ -71,7 +78,8 @@ def show_cli(kind: str, name: str, as_json: JSON = False) -> None:
     for line in body["doc"].splitlines():
         result_line(line)
     for field in fields:
-        result_line(f"  --set {kind}.{field['name']}={field['default']}  {field['help']}")
+        searched = f"  (tune: {field['search']})" if field["search"] else ""
+        result_line(f"  --set {kind}.{field['name']}={field['default']}  {field['help']}{searched}")
 
 
 @app.command("check")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reccli import failpoint
+from reccli.api.search import Choices
 from reccli.errors import Interrupted, LockedError, ReccliError
 from reccli.stages.tune_attempt import Attempt, Ended, Measured, attempt_of, values_of
 from reccli.stages.tune_draws import drawn, pruner_of, sampler_of
@@ -108,7 +110,8 @@ class Study:
 
         Args:
             objective: Measures settings; it reports its epochs as they end, and is ended by what `report` raises.
-            most: Trials of the search, those of other processes among them, those that were lost not.
+            most: Trials of the search, those of other processes among them, those that were lost not. Where there are
+                choices alone, all of them are enough.
             timeout: Seconds after which none is begun.
             stop: Gives the signal number once a signal asked to stop.
             done: Told of each trial of this process when it is over.
@@ -200,15 +203,21 @@ class Study:
         with self.workers.alone():
             self._bury()
             lost = self._lost()
-            made = sum(trial.state != TrialState.WAITING and trial.number not in lost for trial in self._trials())
-            if made >= most:
+            made = [t for t in self._trials() if t.state != TrialState.WAITING and t.number not in lost]
+            if len(made) >= most or self._exhausted(made):
                 return None
-            self.study.sampler = sampler_of(self.seed, made)
+            self.study.sampler = sampler_of(self.seed, len(made))
             trial = self.study.ask()
             trial.set_user_attr("worker", self.workers.name)
             values = {parameter.name: drawn(trial, parameter) for parameter in self.parameters}
         failpoint.hit("tune.asked")
         return trial, values
+
+    def _exhausted(self, made: Sequence[FrozenTrial]) -> bool:
+        """Whether all there is has been tried: where there is nothing but choices, they come to an end."""
+        spaces = [parameter.space for parameter in self.parameters]
+        most = math.prod(len(space.values) if isinstance(space, Choices) else math.inf for space in spaces)
+        return len({tuple(values_of(trial, self.parameters).values()) for trial in made}) >= most
 
     def _make(self, trial: Trial, values: Mapping[str, Any], objective: Objective) -> None:
         before = self._same(trial.number, values)

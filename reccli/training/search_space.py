@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from reccli import registry
 from reccli.api.search import Choices, Range, spaces_of
@@ -18,17 +18,23 @@ from reccli.training.resolving import Recipe
 
 __all__ = ["Parameter", "applied", "default_values", "space_of"]
 
-KINDS = ("encoder", "loss", "sampler")
+KINDS = ("encoder", "loss", "sampler", "aux")
 FIXED = frozenset({
-    "as_of", "calibration", "checkpoint_every", "compile", "device", "encoder_path", "encoder_settings",
+    "as_of", "aux_settings", "calibration", "checkpoint_every", "compile", "device", "encoder_path", "encoder_settings",
     "loss_settings", "max_time", "metric", "name", "online", "precision", "refit", "sampler_settings", "seed", "task",
     "teacher", "threads", "train_metric", "validate_every",
 })  # fmt: skip
 """Settings that are not searched: they say what a trial is worth, or how it is run, or are no hyper-parameters."""
-RATE_FACTOR = 5.0  # the learning rate is searched so far below and above what the encoder prefers
+FACTOR = 5.0  # how far below and above what they are by themselves the learning rate and weights are searched
 DIGITS = 4
 RANGE = re.compile(r"\s*(?P<low>[^.:,\s][^:,\s]*?)\.\.(?P<high>[^:,\s]+?)\s*(?P<log>:\s*log)?\s*")
 EXAMPLE = "as in --param loss.temperature=0.05..1:log or --param encoder.dim=64,128,256"
+
+
+class _Weight(BaseModel):
+    """The weight of one of several losses, or of an auxiliary task."""
+
+    weight: float = Field(default=1.0, gt=0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def space_of(
     Args:
         texts: `name=low..high`, `name=low..high:log`, `name=a,b,c`, or a name alone, which is searched where its
             component declares; without any, all that the components declare and the settings leave open, and the
-            learning rate of what is trained, by a factor of 5 either way.
+            learning rate of what is trained and the weights of auxiliary tasks, by a factor of 5 either way.
         settings: As given, with gaps.
         recipe: The same without gaps.
         check: Refuses settings that cannot be trained, by ConfigError.
@@ -128,9 +134,12 @@ def _declared(settings: FinetuneSettings, recipe: Recipe) -> list[Parameter]:
                 name = f"{kind}.{part.name}.{field}" if len(parts) > 1 else f"{kind}.{field}"
                 if not _is_set(name, settings):
                     found.append(_parameter(name, space.with_value(_default(name, recipe)), part.cls.Settings, field))
+            name = f"aux.{part.name}.weight"
+            if kind == "aux" and not _is_set(name, settings):
+                found.append(Parameter(name, Range(part.weight / FACTOR, part.weight * FACTOR, log=True)))
     rate = recipe.settings.learning_rate
     if recipe.trainable and rate is not None and not _is_set("learning_rate", settings):
-        found.append(Parameter("learning_rate", Range(rate / RATE_FACTOR, rate * RATE_FACTOR, log=True)))
+        found.append(Parameter("learning_rate", Range(rate / FACTOR, rate * FACTOR, log=True)))
     return found
 
 
@@ -181,6 +190,8 @@ def _place(name: str, recipe: Recipe) -> tuple[type[BaseModel], str]:
     head, dot, rest = inner.partition(".")
     wanted = [part for part in parts if part.name.replace("-", "_") == head] if dot else parts
     field = rest if dot else inner
+    if dot and wanted and field == "weight" and (len(parts) > 1 or kind == "aux"):
+        return _Weight, field
     holders = [part for part in wanted if field in part.cls.Settings.model_fields]
     if not holders:
         known = sorted({field for part in parts for field in part.cls.Settings.model_fields})
@@ -231,6 +242,8 @@ def _default(name: str, recipe: Recipe) -> Any:
         field = rest if dot and part.name.replace("-", "_") == head else inner
         if field in part.cls.Settings.model_fields:
             return getattr(registry.settings_of(kind, part.component, part.values), field)
+        if field == "weight" and field is not inner:
+            return part.weight
     return None
 
 
@@ -241,6 +254,8 @@ def _is_set(name: str, settings: FinetuneSettings) -> bool:
     given = getattr(settings, f"{kind}_settings")
     head, dot, rest = inner.partition(".")
     nested = given.get(head, {})
+    if rest == "weight" and f"{head}:" in (getattr(settings, kind) or "").replace("-", "_"):
+        return True
     return inner in given or (bool(dot) and (rest in given or (isinstance(nested, Mapping) and rest in nested)))
 
 

@@ -199,6 +199,7 @@ def test_plugins_list_show_and_check(run: Run) -> None:
     code, out, _ = run("plugins", "show", "loss", "infonce")
     assert code == 0
     assert "--set loss.temperature=" in out
+    assert "about 1 for dot products.  (tune: 0.05 to 1, log)" in out
     code, _, err = run("plugins", "show", "loss", "infonc")
     assert code == 2
     assert "did you mean 'infonce'?" in err

@@ -202,16 +202,29 @@ def test_the_same_settings_are_not_trained_twice(tmp_path: Path) -> None:
 
     def counting(values: Mapping[str, Any], report: Callable[[int, float], None]) -> Measured:
         asked.append(dict(values))
-        return objective({"heat": 1.0, "size": 7, **values}, report)
+        return objective({"heat": 1.0, "kind": "good", **values}, report)
 
-    parameters = [known_search.PARAMETERS[2]]
-    with known_search.Study(tmp_path, parameters, seed=1, higher_is_better=True, epochs=6) as opened:
-        opened.run(counting, 6)
+    whole = [known_search.Parameter("size", known_search.Range(1, 3), whole=True)]
+    with known_search.Study(tmp_path, whole, seed=1, higher_is_better=True, epochs=6) as opened:
+        opened.run(counting, 9)
         attempts = opened.attempts()
-    assert len(asked) == 2
-    assert len(attempts) == 6
-    assert len({attempt.value for attempt in attempts}) == 2
-    assert attempts[5].facts["message"].startswith("the same settings as trial ")
+    assert len(asked) == len({attempt.values["size"] for attempt in attempts}) <= 3
+    assert len(attempts) == 9
+    assert len({attempt.value for attempt in attempts}) == len(asked)
+    assert attempts[8].facts["message"].startswith("the same settings as trial ")
+
+
+def test_where_all_choices_have_been_tried_it_ends(tmp_path: Path) -> None:
+    choices = [
+        known_search.PARAMETERS[2],
+        known_search.Parameter("size", known_search.Choices((5, 7))),
+    ]
+    with known_search.Study(tmp_path, choices, seed=1, higher_is_better=True, epochs=6) as opened:
+        opened.run(lambda values, report: objective({"heat": 1.0, **values}, report), 500)
+        attempts = opened.attempts()
+        assert opened.best().values == {"kind": "good", "size": 7}
+    assert len({tuple(attempt.values.values()) for attempt in attempts}) == 4
+    assert len(attempts) < 500
 
 
 def test_lower_can_be_better(tmp_path: Path) -> None:

@@ -118,6 +118,23 @@ def test_several_losses_are_searched_each_by_its_name() -> None:
     assert space("loss.directau.gamma=1..2", encoder="mf", loss="infonce+directau")[0].space == Range(1, 2)
 
 
+def test_weights_beside_the_loss_are_searched() -> None:
+    found = {parameter.name: parameter.space for parameter in space(encoder="lightgcn", loss="softmax", aux="simgcl")}
+    assert found["aux.simgcl.weight"] == Range(0.02, 0.5, log=True)
+    assert found["aux.noise"] == Range(0.02, 0.5, log=True)
+    given = [parameter.name for parameter in space(encoder="lightgcn", loss="softmax", aux="simgcl:0.3")]
+    assert "aux.simgcl.weight" not in given
+    assert space("aux.simgcl.weight=0.01..1:log", encoder="lightgcn", aux="simgcl")[0].space == Range(0.01, 1, log=True)
+    assert space("loss.directau.weight=0.1,1", encoder="mf", loss="infonce+directau")[0].space == Choices((0.1, 1.0))
+    with pytest.raises(ConfigError, match="expected a number above 0"):
+        space("loss.directau.weight=-1..1", encoder="mf", loss="infonce+directau")
+    with pytest.raises(ConfigError, match="this run has no aux"):
+        space("aux.simgcl.weight=0.1..1", encoder="lightgcn")
+    settings = FinetuneSettings(encoder="lightgcn", loss="softmax", aux="simgcl")
+    trial = applied(settings, {"aux.simgcl.weight": 0.4, "aux.noise": 0.2})
+    assert recipe_of(trial).settings.aux_settings == {"simgcl.noise": 0.2, "simgcl.weight": 0.4}
+
+
 def test_what_an_encoder_prefers_is_always_in_its_space() -> None:
     from reccli import registry
 
