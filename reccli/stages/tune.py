@@ -52,7 +52,7 @@ def tune(workspace: Workspace, base: FinetuneSettings, settings: TuneSettings, c
         ConfigError: The search is impossible, or the settings are.
         DataError: There is no validation part to choose on.
         MissingArtifactError: Nothing is prepared.
-        LockedError: A search that another process works on is to begin anew.
+        LockedError: A search that another process works on is to begin anew, or has no whole trial yet.
         Interrupted: A signal asked to stop before any trial was whole.
         ReccliError: All trials failed; the code is that of the last one.
     """
@@ -144,6 +144,13 @@ def _quiet(control: Control) -> Control:
     )
 
 
+def _patient(control: Control) -> Control:
+    """How what was found is stored: another process that does the same keeps us waiting for a moment only."""
+    from reccli.stages.tune_trial import COMMIT_PATIENCE
+
+    return replace(_quiet(control), lock_timeout=max(control.lock_timeout, COMMIT_PATIENCE))
+
+
 def _finish(search: Search, study: Study, made: list[Attempt], signal: int | None) -> StageResult:
     """Store the table of trials, make sure of the best run, and say what was found."""
     from reccli.stages.tune_report import counts_of, repeat_command, trials_frame
@@ -162,10 +169,14 @@ def _finish(search: Search, study: Study, made: list[Attempt], signal: int | Non
     counts = counts_of(attempts)
     told = search.determinants
     extra = {**told["extra"], "trials": digest_json([repr(attempt) for attempt in attempts])}
-    control = replace(_quiet(search.control), stop=lambda: None)
-    status, version, _ = run_stage(
-        search.workspace, "tune", search.name, **{**told, "extra": extra}, control=control, build=build
-    )
+    control = replace(_patient(search.control), stop=lambda: None)
+    status, version = "done", None
+    try:
+        status, version, _ = run_stage(
+            search.workspace, "tune", search.name, **{**told, "extra": extra}, control=control, build=build
+        )
+    except LockedError as error:  # what was found is in the journal, and is said all the same
+        control.warn(f"the table of trials is not stored: {error.message}; {GO_ON}")
     chosen = _applied(search, best.values)
     command = repeat_command(search.base, chosen, best.values, search.workspace.path)
     data = {
@@ -187,7 +198,7 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
     from reccli.stages.finetune import determinants_of, finetune, job_of
 
     settings = _applied(search, best.values)
-    control = replace(_quiet(search.control), task=search.control.task)
+    control = replace(_patient(search.control), task=search.control.task)
     job = job_of(search.workspace, settings, control, search.job.prepared)
     wanted = manifest_of("finetune", **determinants_of(job)).fingerprint
     if search.workspace.find("finetune", search.name, wanted) is None:
@@ -197,7 +208,11 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
         search.control.say(f"the run of trial {best.number} is made again, to be stored")
     else:
         control = replace(control, stop=lambda: None)
-    return finetune(search.workspace, settings, control).version
+    try:
+        return finetune(search.workspace, settings, control).version
+    except LockedError as error:
+        control.warn(f"the run of the best trial is not stored: {error.message}; {GO_ON}")
+        return None
 
 
 def _applied(search: Search, values: Mapping[str, Any]) -> FinetuneSettings:

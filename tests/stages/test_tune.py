@@ -167,6 +167,24 @@ def test_a_busy_workspace_puts_off_storing_the_run(workspace: Workspace, monkeyp
     assert run.manifest.facts["best_value"] == result.data["best"]["value"]
 
 
+@pytest.mark.fault(30)
+def test_f030_a_workspace_that_stays_busy_does_not_hide_what_was_found(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_trial, "COMMIT_PATIENCE", 0.0)
+    warned: list[str] = []
+    with Workspace(workspace.path).writing():
+        result = search(workspace, Control(warn=warned.append))
+    assert result.data["best"]["value"] > 0
+    assert result.data["stored"] is False
+    assert any(line.startswith("the table of trials is not stored: workspace ") for line in warned)
+    assert any(line.startswith("the run of the best trial is not stored: workspace ") for line in warned)
+    assert not workspace.runs("finetune")
+    again = search(workspace)
+    assert again.data["stored"] is True
+    assert again.data["best"] == result.data["best"]
+
+
 @pytest.mark.fault(109)
 def test_f109_diverged_trials_are_recorded_and_the_search_goes_on(workspace: Workspace) -> None:
     result = search(
