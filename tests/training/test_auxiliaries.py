@@ -40,16 +40,17 @@ def task_of(
     *,
     loss: str = "softmax",
     mechanics: Mechanics = PLAIN,
+    device: str = "cpu",
     **settings: Any,
 ) -> FinetuneTask:
     data = data or checkerboard(users=12, items=10, texts=False).data
-    context = Context(seed=2)
+    context = Context(seed=2, device=device)
     small = {"dim": 8, "start": "random", "std": 1.0}  # noise is about as long as vectors of this length bear
     built = registry.create("encoder", encoder, small)
     built.setup(data, context)
     auxiliaries = build_auxiliaries(aux, settings, data, built, context)
     criterion = build_loss(loss, {}, data.task)
-    model = ScoringModel(built, criterion, Similarity("cosine"), data, mechanics, auxiliaries=auxiliaries)
+    model = ScoringModel(built, criterion, Similarity("cosine"), data, mechanics, auxiliaries=auxiliaries).to(device)
     return FinetuneTask(model, None, data, None, context, batch_size=16)
 
 
@@ -242,3 +243,16 @@ def test_it_goes_with_the_rest(encoder: str, aux: str, change: dict[str, Any]) -
     values = {name: value for epoch, name, value in rows if epoch == 2}
     for name in aux.split("+"):
         assert values[f"loss.aux.{name}"] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("encoder", "aux"), FITTING)
+def test_values_on_cuda_are_those_on_the_cpu(encoder: str, aux: str) -> None:
+    values = []
+    for device in ("cpu", "cuda"):
+        task = task_of(encoder, aux, device=device)
+        task.module.eval()  # draws of the tasks are on the CPU everywhere, those of dropout are not
+        task.begin_epoch(1)
+        _, terms = task.loss(torch.arange(20))
+        values.append({name: float(value.detach()) for name, value in terms.items() if name.startswith("aux.")})
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
