@@ -32,7 +32,7 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
         MissingArtifactError: Nothing is prepared, or the pretrain run asked for is not there.
         DeviceError: The device is not there.
         DataError: There are no training interactions.
-        DivergedError: Training met a number that is not finite.
+        DivergedError: Training met a number that is not finite, or vectors have collapsed.
         Interrupted: A signal asked to stop; the same command goes on from the checkpoint.
     """
     job = job_of(workspace, settings, control)

@@ -63,7 +63,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
 
     Raises:
         DataError: There are no training interactions.
-        DivergedError: Training met a number that is not finite.
+        DivergedError: Training met a number that is not finite, or vectors have collapsed.
     """
     import torch
 
