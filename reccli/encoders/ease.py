@@ -1,12 +1,12 @@
 """EASE as vectors: the item-item ridge regression without its diagonal, solved in the spectrum of the interactions.
 
-U users, I items, R components, E interactions.
+U users, I items, R components, V words, N texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,27 @@ from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.errors import ConfigError
 from reccli.nn.held_out import hold_out, ndcg
-from reccli.nn.spectral import Spectrum, fold_in, spectrum
+from reccli.nn.spectral import Spectrum, decompose, fold_in, normalised
+from reccli.nn.vocabulary import Vocabulary
 
 __all__ = ["Ease"]
 
+Float32 = npt.NDArray[np.float32]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
+WORDS = (2.0, 8.0, 32.0)
+FEWEST = 3
 CHOOSING_USERS = 4096
+
+
+class Choice(NamedTuple):
+    """What `auto` chooses."""
+
+    l2: float
+    user_power: float
+    words: float
 
 
 class Ease(Encoder):
@@ -32,20 +45,27 @@ class Ease(Encoder):
 
         B = argmin |X' - X' B|^2 + l |B|^2   with diag(B) = 0          score(u, i) = sum over j in the history of B_ji
 
-        X' = D_u^(-p) X ~ P S V^T       f_r = s_r^2 / (s_r^2 + l)
+        X' = [D_u^(-p) X ; T] ~ P S V^T       f_r = s_r^2 / (s_r^2 + l)
         user = sum over the history of f^(1/2) v_j        item_i = f^(1/2) v_i / (1 - sum over r of f_r v_ir^2)
 
-    with `X` the weighted interactions, `v_i` the item's row of the right singular vectors, `s` the singular values,
-    `l` the penalty (`settings.l2` times the largest `s^2`) and `p` the power of the users' degrees. For every item
-    that is not in the history, the dot product of user and item IS EASE's score: the inverse of the regularised
-    Gram matrix is `(1 - V f V^T) / l`, and its unit part only reaches items of the history. So with all components
-    this is the exact closed form, without an I x I matrix; with fewer it is the closed form of the truncated Gram
-    matrix.
+    with `X` the weighted interactions, `T` the words of the items' texts (below), `v_i` the item's row of the right
+    singular vectors, `s` the singular values, `l` the penalty (`settings.l2` times the largest `s^2`) and `p` the power
+    of the users' degrees. For every item that is not in the history, the dot product of user and item IS EASE's score:
+    the inverse of the regularised Gram matrix is `(1 - V f V^T) / l`, and its unit part only reaches items of the
+    history. So with all components this is the exact closed form, without an I x I matrix; with fewer it is the closed
+    form of the truncated Gram matrix.
+
+    Where items have texts, each word is one more row, as a user who has met the items whose texts have it: row w of `T`
+    holds the weight of w in each text (`reccli.nn.vocabulary`, unit texts), so scaled that a whole text counts as much
+    as `settings.words` interactions. Items with few interactions borrow from those with the same words, and items that
+    nobody met are predicted by their words alone: v = t T' P / s.
 
     Args:
         settings.rank: Components; with at least as many as users or items, exact.
         settings.l2: Penalty relative to the largest eigenvalue of the Gram matrix, 0.0005 to 0.1, or `auto`.
         settings.user_power: How much less a row of a user with a long history counts, 0 to 0.5, or `auto`.
+        settings.words: How many interactions the words of an item count as, 2 to 32, 0 for none, or `auto`.
+        settings.vocabulary: Words kept, those that most texts have.
         settings.n_iter: Passes of the decomposition.
 
     Shapes:
@@ -54,11 +74,12 @@ class Ease(Encoder):
     Notes:
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
         rows out (the newest where there is an order) and compares by NDCG@20; validation and test parts are never
-        seen. Items without interactions get zeros. The paper has p = 0.
+        seen. Items with neither interactions nor a known word get zeros. The first paper has p = 0 and no words.
 
     Paper:
         Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, https://arxiv.org/abs/1905.03375,
-        equations 6 to 8.
+        equations 6 to 8. Words as rows: Jeunen, Van Balen, Goethals: Closed-Form Models for Collaborative Filtering
+        with Side-Information, RecSys 2020, https://doi.org/10.1145/3383313.3418480 (Collective EASE).
 
     Pairs well with:
         Nothing: it has no loss.
@@ -80,6 +101,10 @@ class Ease(Encoder):
         """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
         user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
+        words: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
+        """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
+        vocabulary: int = Field(default=1024, ge=1)
+        """Words kept, those that most texts have: 256 to 4,096."""
         n_iter: int = Field(default=3, ge=1, le=50)
         """Passes of the decomposition."""
 
@@ -87,17 +112,26 @@ class Ease(Encoder):
     serves_new_users: bool = True
     item_IR: Tensor
     history_IR: Tensor
+    word_VR: Tensor
+    share_R: Tensor
+
+    @property
+    def serves_new_items(self) -> bool:  # type: ignore[override]
+        """Whether words count, in what was solved or loaded."""
+        return bool(self.word_VR.numel())
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then solve on all training rows."""
-        self.n_items = data.n_items
+        given = self.settings
+        self.n_items, self._context = data.n_items, context
+        self.vocabulary = Vocabulary(pairs=False, most=given.vocabulary, fewest=FEWEST)
+        self._keep(np.zeros((data.n_items, 1), np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32))
         if context.restoring:
-            self._keep(np.zeros((data.n_items, 1), np.float32), np.zeros((data.n_items, 1), np.float32))
             return
-        penalty, power = self.settings.l2, self.settings.user_power
-        if penalty == "auto" or power == "auto":
-            penalty, power = self._choose(data, context)
-        self._keep(*ease_vectors(self._spectrum(data.train, power, context), penalty))
+        self._text_VI = self._read(data)
+        free = "auto" in (given.l2, given.user_power) or (given.words == "auto" and self._text_VI is not None)
+        self._solve(data.train, self._choose(data) if free else next(self._choices()))
+        del self._text_VI
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, NR."""
@@ -107,56 +141,127 @@ class Ease(Encoder):
         """Return the sum of each history's vectors, UR."""
         return torch.from_numpy(fold_in(histories, self.history_IR.cpu().numpy()))
 
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return vectors of items given by text alone, NR on the CPU."""
+        vector_NR = self.vocabulary.weighted(texts) @ self.word_VR.cpu().numpy()
+        return torch.from_numpy(ease_vectors(vector_NR, self.share_R.cpu().numpy())[0])
+
     def warm_items(self) -> Tensor:
-        """Return which items have been met in training."""
+        """Return which items have been met in training, or have known words."""
         return self.item_IR.cpu().square().sum(1) > 0
 
-    def _keep(self, item_IR: npt.NDArray[np.float32], history_IR: npt.NDArray[np.float32]) -> None:
-        self.register_buffer("item_IR", torch.from_numpy(item_IR))
+    def _read(self, data: TrainingData) -> Any:
+        """Return the words of the items' texts, VI sparse; None where there are none, or where they are not wanted."""
+        if self.settings.words == 0 or data.item_text_I is None:
+            if self.settings.words not in (0, "auto"):
+                raise ConfigError(
+                    f"encoder.words={self.settings.words}, and the items have no texts",
+                    hint="reccli prepare RATINGS --items FILE",
+                )
+            return None
+        text_VI = self.vocabulary.learn(data.item_text_I).T.tocsr()
+        return text_VI if text_VI.nnz else None
+
+    def _keep(self, item_IR: Float32, word_VR: Float32, share_R: Float32) -> None:
+        candidate_IR, history_IR = ease_vectors(item_IR, share_R)
+        self.register_buffer("item_IR", torch.from_numpy(candidate_IR))
         self.register_buffer("history_IR", torch.from_numpy(history_IR))
+        self.register_buffer("word_VR", torch.from_numpy(word_VR))
+        self.register_buffer("share_R", torch.from_numpy(share_R))
 
-    def _spectrum(self, histories: Histories, power: float, context: Context) -> Spectrum:
-        generator = context.numpy_generator("ease")
-        return spectrum(
-            histories, self.settings.rank, generator=generator, n_iter=self.settings.n_iter, powers=(power, 0.0)
-        )
+    def _solve(self, train: Histories, choice: Choice) -> None:
+        found = self._spectrum(train, choice)
+        word_VR = np.zeros((0, len(found.value_R)), np.float32)
+        if choice.words:
+            scale_R = self._scale / np.maximum(found.value_R, 1e-6 * found.value_R.max(initial=1e-12))
+            word_VR = np.ascontiguousarray(found.user_UR[train.n_users :] * scale_R, dtype=np.float32)
+        self._keep(found.item_IR, word_VR, shares(found, choice.l2))
 
-    def _choose(self, data: TrainingData, context: Context) -> tuple[float, float]:
+    def _spectrum(self, histories: Histories, choice: Choice) -> Spectrum:
+        """Decompose the interactions, with the words below them."""
+        from scipy.sparse import vstack
+
+        matrix, degree_U, degree_I = normalised(histories, (choice.user_power, 0.0))
+        if choice.words:
+            row = float((matrix.data.astype(np.float64) ** 2).mean()) if matrix.nnz else 1.0
+            self._scale = np.float32(np.sqrt(choice.words * row))
+            text_VI = (self._text_VI * self._scale).astype(np.float32)
+            matrix = vstack([matrix, text_VI], format="csr")
+            degree_U = np.concatenate([degree_U, np.asarray(text_VI.sum(axis=1), np.float32).ravel()])
+            degree_I = degree_I + np.asarray(text_VI.sum(axis=0), np.float32).ravel()
+        generator = self._context.numpy_generator("ease")
         given = self.settings
-        penalties: Sequence[float] = PENALTIES if given.l2 == "auto" else [given.l2]
-        powers: Sequence[float] = USER_POWERS if given.user_power == "auto" else [given.user_power]
-        kept, held = hold_out(data, 0.1, context.numpy_generator("ease held out"))
+        return decompose(matrix, given.rank, degree_U, degree_I, generator=generator, n_iter=given.n_iter)
+
+    def _choices(self) -> Iterator[Choice]:
+        """Yield what is tried first: powers and penalties, without words unless their weight is given."""
+        given = self.settings
+        words = 0.0 if given.words == "auto" or self._text_VI is None else given.words
+        for power in USER_POWERS if given.user_power == "auto" else [given.user_power]:
+            for penalty in self._penalties():
+                yield Choice(penalty, power, words)
+
+    def _penalties(self) -> Sequence[float]:
+        return PENALTIES if self.settings.l2 == "auto" else [self.settings.l2]
+
+    def _choose(self, data: TrainingData) -> Choice:
+        """Try powers and penalties, then, with the best power, weights of words and penalties."""
+        draw = self._context.numpy_generator
+        kept, held = hold_out(data, 0.1, draw("ease held out"))
         user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
         if not len(user_B):
-            return penalties[len(penalties) // 2], powers[0]
+            tried = list(self._choices())
+            return tried[len(self._penalties()) // 2]
         if len(user_B) > CHOOSING_USERS:
-            user_B = np.sort(context.numpy_generator("ease users").choice(user_B, CHOOSING_USERS, replace=False))
+            user_B = np.sort(draw("ease users").choice(user_B, CHOOSING_USERS, replace=False))
         seen, relevant = kept.rows(user_B), held.rows(user_B)
-        best = (-1.0, penalties[0], powers[0])
-        for power in powers:
-            found = self._spectrum(kept, power, context)
-            for penalty in penalties:
-                item_IR, history_IR = ease_vectors(found, penalty)
-                (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
-                best = max(best, (value, penalty, power), key=lambda entry: entry[0])
-        context.say(
-            f"ease: l2 {best[1]}, user power {best[2]} chosen (ndcg@20 {best[0]:.4f} on held-out training rows)"
+        value, best = self._best(list(self._choices()), kept, seen, relevant)
+        if self.settings.words == "auto" and self._text_VI is not None:
+            worded = [Choice(penalty, best.user_power, words) for words in WORDS for penalty in self._penalties()]
+            value, best = max((value, best), self._best(worded, kept, seen, relevant), key=lambda entry: entry[0])
+        told = "" if self._text_VI is None else f", words {best.words:g}"
+        self._context.say(
+            f"ease: l2 {best.l2}, user power {best.user_power}{told} chosen"
+            f" (ndcg@20 {value:.4f} on held-out training rows)"
         )
-        return best[1], best[2]
+        return best
+
+    def _best(
+        self, choices: Sequence[Choice], kept: Histories, seen: Histories, relevant: Histories
+    ) -> tuple[float, Choice]:
+        """Return the best of some choices and its NDCG@20; neighbours that share a spectrum decompose once."""
+        best, solved, found = (-1.0, choices[0]), None, None
+        for choice in choices:
+            if found is None or solved != choice[1:]:
+                solved, found = choice[1:], self._spectrum(kept, choice)
+            item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
+            (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
+            best = max(best, (value, choice), key=lambda entry: entry[0])
+        return best
 
 
-def ease_vectors(found: Spectrum, l2: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the vectors of items as candidates and as parts of a history, IR each.
+def shares(found: Spectrum, l2: float) -> Float32:
+    """Return how much of each component is kept, R.
 
     Args:
         found: Spectrum of the interactions, items' degrees not divided out.
         l2: Penalty as a share of the largest squared singular value.
     """
     square_R = found.value_R.astype(np.float64) ** 2
-    share_R = square_R / (square_R + l2 * square_R.max(initial=1e-12))
-    kept_I = 1.0 - (found.item_IR.astype(np.float64) ** 2) @ share_R
-    history_IR = found.item_IR * np.sqrt(share_R)
+    share_R: Float32 = (square_R / (square_R + l2 * square_R.max(initial=1e-12))).astype(np.float32)
+    return share_R
+
+
+def ease_vectors(item_NR: Float32, share_R: Float32) -> tuple[Float32, Float32]:
+    """Return the vectors of items as candidates and as parts of a history, NR each.
+
+    Args:
+        item_NR: Rows of the right singular vectors.
+        share_R: How much of each component is kept.
+    """
+    kept_N = 1.0 - (item_NR.astype(np.float64) ** 2) @ share_R.astype(np.float64)
+    history_NR = item_NR * np.sqrt(share_R)
     return (
-        np.ascontiguousarray(history_IR / kept_I[:, None], dtype=np.float32),
-        np.ascontiguousarray(history_IR, dtype=np.float32),
+        np.ascontiguousarray(history_NR / kept_N[:, None], dtype=np.float32),
+        np.ascontiguousarray(history_NR, dtype=np.float32),
     )

@@ -16,7 +16,7 @@ from reccli.api.data import Histories
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Spectrum", "fold_in", "item_scale", "normalised", "spectrum"]
+__all__ = ["Spectrum", "decompose", "fold_in", "item_scale", "normalised", "spectrum"]
 
 Float32 = npt.NDArray[np.float32]
 OVERSAMPLING = 16
@@ -81,9 +81,22 @@ def spectrum(
         https://arxiv.org/abs/0909.4061, algorithm 4.4. That the spectrum alone recommends well: Shen et al., How
         Powerful is Graph Convolution for Recommendation?, CIKM 2021, https://arxiv.org/abs/2108.07567.
     """
+    matrix, degree_U, degree_I = normalised(histories, powers)
+    return decompose(matrix, rank, degree_U, degree_I, generator=generator, n_iter=n_iter)
+
+
+def decompose(
+    matrix: csr_matrix,
+    rank: int,
+    degree_U: Float32,
+    degree_I: Float32,
+    *,
+    generator: np.random.Generator,
+    n_iter: int = 3,
+) -> Spectrum:
+    """Decompose any sparse matrix U x I as `spectrum` does; rows and items of degree 0 get zeros."""
     import torch
 
-    matrix, degree_U, degree_I = normalised(histories, powers)
     n_users, n_items = matrix.shape
     most = min(n_users, n_items)
     rank, width = min(rank, most), min(rank + OVERSAMPLING, most)

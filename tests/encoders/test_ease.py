@@ -7,6 +7,7 @@ import pytest
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.ease import Ease
+from reccli.errors import ConfigError
 from reccli.testing import EncoderConformance
 
 
@@ -40,6 +41,88 @@ def test_scores_are_those_of_the_closed_form(n_users: int, n_items: int, power: 
     got_UI = (encoder.export_users(histories) @ encoder.export_items().T).numpy()
     unseen_UI = matrix_UI == 0
     np.testing.assert_allclose(got_UI[unseen_UI], wanted_UI[unseen_UI], atol=2e-5)
+
+
+TEXTS = [
+    "red fox",
+    "red fox runs",
+    "blue fish",
+    "blue fish swims",
+    "fox",
+    "fish",
+    "red fish",
+    "",
+    "blue fox",
+    "red runs",
+]
+
+
+def worded_world() -> tuple[np.ndarray, TrainingData]:
+    draw = np.random.default_rng(5)
+    matrix_UI = (draw.random((25, len(TEXTS))) < 0.35).astype(np.float64)
+    matrix_UI[:, 9] = 0  # nobody has met it, and its words are known
+    matrix_UI[:, 7] = 0  # nobody has met it, and it has no words
+    user_E, item_E = np.nonzero(matrix_UI)
+    histories = Histories.from_arrays(user_E, item_E, n_users=25, n_items=len(TEXTS))
+    return matrix_UI, TrainingData(histories, item_text_I=TEXTS)
+
+
+def literal_words() -> np.ndarray:
+    """Words that three texts or more have, by TF-IDF as scikit-learn spells it: VI."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, min_df=3).fit_transform(TEXTS).toarray().T.astype(np.float64)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_words_are_further_rows_of_the_closed_form(power: float) -> None:
+    matrix_UI, data = worded_world()
+    encoder = Ease(Ease.Settings(l2=0.05, user_power=power, words=4.0))
+    encoder.setup(data, Context())
+    scaled_UI = matrix_UI * np.maximum(matrix_UI.sum(1, keepdims=True), 1) ** -power
+    mean = (scaled_UI**2).sum() / matrix_UI.sum()
+    stacked_MI = np.concatenate([scaled_UI, np.sqrt(4.0 * mean) * literal_words()])
+    penalty = 0.05 * np.linalg.svd(stacked_MI, compute_uv=False)[0] ** 2
+    wanted_UI = matrix_UI @ closed_form(stacked_MI, penalty)
+    got_UI = (encoder.export_users(data.train) @ encoder.export_items().T).numpy()
+    np.testing.assert_allclose(got_UI[matrix_UI == 0], wanted_UI[matrix_UI == 0], atol=2e-5)
+    assert np.abs(got_UI[:, 9]).max() > 0.01
+    assert not got_UI[:, 7].any()
+    assert encoder.warm_items().tolist() == [True] * 7 + [False] + [True] * 2
+
+
+def test_new_items_have_the_vectors_of_items_with_their_words_that_nobody_met() -> None:
+    _, data = worded_world()
+    encoder = Ease(Ease.Settings(l2=0.05, user_power=0.0, words=4.0))
+    encoder.setup(data, Context())
+    assert encoder.serves_new_items
+    told_NR, item_IR = encoder.encode_texts([TEXTS[9], "nothing known"]), encoder.export_items()
+    np.testing.assert_allclose(told_NR[0], item_IR[9], atol=1e-5)
+    assert not told_NR[1].any()
+
+
+def test_words_are_chosen_where_they_tell_and_left_out_where_they_do_not() -> None:
+    draw = np.random.default_rng(6)
+    kind_U, kind_I = draw.integers(0, 4, 80), draw.integers(0, 4, 120)
+    chance_UI = np.where(kind_U[:, None] == kind_I[None], 0.12, 0.01)
+    user_E, item_E = np.nonzero(draw.random((80, 120)) < chance_UI)
+    histories = Histories.from_arrays(user_E, item_E, n_users=80, n_items=120)
+    told = [f"kind{kind}" for kind in kind_I]
+    lines: list[str] = []
+    encoder = Ease()
+    encoder.setup(TrainingData(histories, item_text_I=told), Context(seed=1, say=lines.append))
+    assert encoder.serves_new_items
+    assert "words 0 " not in lines[0]
+    off = Ease(Ease.Settings(words=0.0))
+    off.setup(TrainingData(histories, item_text_I=told), Context(seed=1, say=lines.append))
+    assert not off.serves_new_items
+    assert "words" not in lines[1]
+
+
+def test_words_that_are_not_there_are_refused() -> None:
+    data = TrainingData(Histories.from_arrays([0, 0, 1], [0, 1, 1], n_users=2, n_items=2))
+    with pytest.raises(ConfigError, match=r"encoder\.words=4\.0, and the items have no texts"):
+        Ease(Ease.Settings(words=4.0)).setup(data, Context())
 
 
 def test_choices_are_said_and_repeatable() -> None:
