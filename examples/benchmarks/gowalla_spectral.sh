@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# The spectrum alone on Gowalla's published split: Recall@20 and NDCG@20, end to end.
+# Filters of the spectrum and of one hop on Gowalla's published split: Recall@20 and NDCG@20, end to end.
 #
-# usage: gowalla_spectral.sh INTERACTIONS [WORKSPACE]
+# usage: gowalla_spectral.sh INTERACTIONS [WORKSPACE] [recency]
 #
-# INTERACTIONS has columns user_id, item_id and split (train or test), as in the LightGCN paper's split. The number of components is
-# chosen on a tenth of the training rows, then all training rows are decomposed; the test part is looked at once.
+# INTERACTIONS has columns user_id, item_id, split (train or test, as in the LightGCN paper's files) and position: the place of an item
+# in its user's line of train.txt, and going on in test.txt. The lines are in the order of the check-ins, newest first, and test.txt
+# has the oldest fifth: so the fifth that comes last in train is what settings are chosen on. Then all training rows are fitted, and
+# the test part is looked at once. With `recency`, scores too may go by the order: what stands later in a line counts more.
 set -euo pipefail
 interactions=$1
 export RECCLI_WORKSPACE=${2:-gowalla-workspace}
+settings=(--set encoder.exponent=0.5 --set encoder.one_hop=auto --set encoder.l2=auto --set encoder.held_out=0.2)
+if [ "${3:-}" = recency ]; then settings+=(--set encoder.recency=auto); fi
 SECONDS=0
 reccli prepare "$interactions" --split given --split-column split
-reccli finetune --encoder spectral --set encoder.exponent=0.5
+reccli finetune --encoder spectral "${settings[@]}"
 reccli evaluate --k 20 --metric recall --metric ndcg
 echo "end to end: $SECONDS s"

@@ -30,7 +30,7 @@ EXPONENTS = (0.2, 0.3, 0.4, 0.5, 0.6)
 PENALTIES = (0.0, 0.1, 0.2, 0.4)
 ONE_HOPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 ITEM_POWERS = (0.0, 0.1, 0.2, 0.3, 0.5)
-RECENCIES = (0.0, 0.2, 0.4, 0.6, 0.8)
+RECENCIES = (0.0, 0.3, 0.6, 0.9, 1.2)
 CHOOSING_USERS = 4096
 
 
@@ -59,7 +59,7 @@ class Spectral(Encoder):
         settings.user_power: There: how much less a user with a long history counts, 0.5 to 1 (p).
         settings.item_power: There: how much popularity is taken out of the score, 0 to 0.5 (q), or `auto`.
         settings.neighbours: There: items kept for each item of a history, 50 to 2,000.
-        settings.recency: How fast entries of a history count less with age, 0 (not at all) to 0.8, or `auto`.
+        settings.recency: How fast entries of a history count less with age, 0 (not at all) to 1.2, or `auto`.
         settings.held_out: Share of training rows held out where something is `auto`, 0.05 to 0.3.
 
     Shapes:
@@ -110,7 +110,7 @@ class Spectral(Encoder):
         neighbours: int = Field(default=400, ge=1)
         """With `one_hop`: items kept for each item of a history, 50 to 2,000."""
         recency: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.4))] = 0.0
-        """How fast entries of a history count less with age: 0 (not at all) to 0.8, or `auto`; needs an order."""
+        """How fast entries of a history count less with age: 0 (not at all) to 1.2, or `auto`; needs an order."""
         held_out: float = Field(default=0.1, gt=0, lt=1)
         """Share of training rows held out where something is `auto`: 0.05 to 0.3."""
 
