@@ -7,7 +7,7 @@ Layout (all paths inside the workspace are relative, so it may be moved or copie
     .reccli/tmp/<uuid>/             drafts; renamed into place when complete
     <stage>/<name>/<fingerprint>/   immutable version: data files, and manifest.json written last
     <stage>/<name>/CURRENT          one line, the current fingerprint
-    logs/                           logs and checkpoints, outside the guarantees
+    logs/                           logs, checkpoints and searches under way, outside the guarantees
 """
 
 from __future__ import annotations

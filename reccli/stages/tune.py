@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version as metadata_version
 from typing import TYPE_CHECKING, Any
 
 from reccli.errors import (
@@ -164,6 +165,7 @@ def _finish(search: Search, study: Study, made: list[Attempt], signal: int | Non
     def build(draft: Draft, manifest: Manifest) -> None:
         draft.write("trials", frame)
         manifest.facts = {"best": best.number, "metric": search.metric, "value": best.value, "trials": counts}
+        manifest.facts["optuna"] = metadata_version("optuna")
         manifest.seed = search.job.settings.seed
 
     counts = counts_of(attempts)
