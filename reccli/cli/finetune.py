@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reccli.workspace import Workspace
 
 FLAGS = [
+    Flag("recipe", metavar="auto"),
     Flag("encoder", metavar="NAME"),
     Flag("loss", metavar="NAME"),
     Flag("sampler", metavar="NAME"),
@@ -65,6 +66,10 @@ def _body(common: Common, flags: dict[str, Any], *, train: str | None) -> None:
     """
 
     def call(workspace: Workspace, settings: Any, control: Control) -> StageResult:
+        if settings.recipe is not None:
+            from reccli.stages.recipe import finetune_by_recipe
+
+            return finetune_by_recipe(workspace, settings, control)
         from reccli.stages.finetune import finetune
 
         return finetune(workspace, settings, control)

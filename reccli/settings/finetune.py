@@ -14,8 +14,10 @@ __all__ = ["FinetuneSettings"]
 class FinetuneSettings(StageSettings):
     """Settings of `reccli finetune`. A value of None means the encoder's own preference, printed when used."""
 
-    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "online", "collapse"})
+    SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "online", "collapse", "recipe"})
 
+    recipe: Literal["auto"] | None = None
+    """`auto` tries the encoders that suit the data, and keeps the one that is best on validation."""
     encoder: str = "history"
     """Encoder component."""
     loss: str | None = None

@@ -1,0 +1,160 @@
+"""`finetune --recipe auto`: try what suits the data, and keep what is best on validation."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reccli.artifacts import Prepared
+from reccli.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    MissingExtraError,
+    OutOfMemoryError,
+    ReccliError,
+)
+from reccli.manifest import Manifest
+from reccli.settings import FinetuneSettings
+from reccli.stages.common import Control, StageResult, run_stage
+from reccli.stages.finetune import determinants_of, finetune, job_of
+from reccli.training.recipes import Candidate
+from reccli.workspace import Draft, Version, Workspace
+
+__all__ = ["finetune_by_recipe"]
+
+NAME = "auto"
+OWN = ("encoder", "loss", "sampler", "aux", "similarity", "encoder_settings", "loss_settings", "sampler_settings")
+LEFT_OUT = (ConfigError, DataError, DivergedError, OutOfMemoryError, MissingExtraError)
+"""What keeps one encoder from being trained, where others may still be."""
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A candidate that was trained."""
+
+    candidate: Candidate
+    settings: FinetuneSettings
+    version: Version
+    value: float
+
+
+def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
+    """Look at the data, train each encoder of its shortlist, and make the best on validation the run `auto`.
+
+    Each candidate is a run of its own (`auto-ease`, say), so that a second call finds it up to date, a killed one goes
+    on, and `evaluate --compare` and ensembles can use it. The test part is never looked at. With `refit` the winner is
+    trained on all interactions after that.
+
+    Args:
+        workspace: Where the data is.
+        settings: With gaps; what the recipe chooses must not be set.
+        control: How to run.
+
+    Raises:
+        ConfigError: Something is set that the recipe chooses.
+        DataError: There is no validation part to choose on.
+        ReccliError: No candidate could be trained; the last one's error.
+    """
+    given = [name for name in OWN if name in settings.model_fields_set]
+    if given:
+        flag = f"{given[0].removesuffix('_settings')}.*" if given[0].endswith("_settings") else f"--{given[0]}"
+        raise ConfigError(f"--recipe auto chooses {flag}, which is set too", hint=f"leave out {flag}, or --recipe")
+    prepared = Prepared(workspace.current("prepare"))
+    if not len(prepared.histories("valid")):
+        raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
+    candidates = _candidates(prepared, settings, control)
+    base = settings.model_copy(update={"recipe": None, "refit": False, "as_of": "now"})
+    name = settings.name or NAME
+    if control.dry_run:
+        lines = tuple(f"{candidate.encoder}: {candidate.why}" for candidate in candidates)
+        return StageResult("finetune", "planned", None, (f"{len(candidates)} encoders are to be compared",), lines)
+    best = _best(_tried(workspace, base, name, candidates, control), control)
+    adopted = _adopt(workspace, best, name, control)
+    if settings.refit:
+        final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
+        return finetune(workspace, final, control)
+    return _told(workspace, adopted, best)
+
+
+def _candidates(prepared: Prepared, settings: FinetuneSettings, control: Control) -> list[Candidate]:
+    from reccli.training.component_data import component_data
+    from reccli.training.data_profile import profile_of
+    from reccli.training.recipes import shortlist
+    from reccli.training.tasks import task_of
+
+    task = task_of(settings.task, prepared)
+    profile = profile_of(component_data(prepared, task))
+    control.say(profile.line)
+    return shortlist(profile)
+
+
+def _tried(
+    workspace: Workspace, base: FinetuneSettings, name: str, candidates: Sequence[Candidate], control: Control
+) -> list[_Tried]:
+    """Train each candidate; one that cannot be trained is said and left out, unless none can."""
+    tried: list[_Tried] = []
+    last: ReccliError | None = None
+    for candidate in candidates:
+        control.check_stop()
+        control.say(f"trying {candidate.encoder}: {candidate.why}")
+        own: dict[str, Any] = {"encoder": candidate.encoder, "name": f"{name}-{candidate.encoder}"}
+        settings = base.model_copy(update=own | dict(candidate.settings))
+        try:
+            version = finetune(workspace, settings, control).version
+        except LEFT_OUT as error:
+            control.warn(f"{candidate.encoder} is left out: {error.message}")
+            last = error
+            continue
+        value = None if version is None else version.manifest.facts.get("best_value")
+        if version is not None and value is not None and math.isfinite(value):
+            facts = version.manifest.facts
+            control.say(f"{candidate.encoder}: valid {facts['metric']} {value:.4f} in {version.manifest.seconds:.0f} s")
+            tried.append(_Tried(candidate, settings, version, float(value)))
+    if not tried:
+        raise last or DataError("no encoder has a validation metric", hint="reccli prepare with other --ratios")
+    return tried
+
+
+def _best(tried: Sequence[_Tried], control: Control) -> _Tried:
+    """Return the best on validation; of equals the first."""
+    from reccli.training.validation import parse_metric
+
+    facts = tried[0].version.manifest.facts
+    sign = 1.0 if parse_metric(facts["metric"], facts["task"])[0].higher_is_better else -1.0
+    best = max(tried, key=lambda one: sign * one.value)
+    order = sorted(tried, key=lambda one: -sign * one.value)
+    control.say("chosen by validation: " + " > ".join(f"{one.candidate.encoder} {one.value:.4f}" for one in order))
+    return best
+
+
+def _adopt(workspace: Workspace, best: _Tried, name: str, control: Control) -> tuple[str, Version]:
+    """Commit the best run once more under the recipe's name, so that it is the default of later stages."""
+    job = job_of(workspace, best.settings.model_copy(update={"name": name}), control)
+
+    def build(draft: Draft, manifest: Manifest) -> None:
+        made = best.version.manifest
+        for file in made.outputs:
+            (draft.path / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(best.version.path / file, draft.path / file)
+        manifest.facts = {**made.facts, "recipe": best.version.name}
+        manifest.counts, manifest.seed = made.counts, made.seed
+        manifest.device, manifest.threads = made.device, made.threads
+
+    status, version, _ = run_stage(workspace, "finetune", name, **determinants_of(job), control=control, build=build)
+    if version is None:
+        raise ConfigError("a plan has no run", hint="leave out --dry-run")
+    return status, version
+
+
+def _told(workspace: Workspace, adopted: tuple[str, Version], best: _Tried) -> StageResult:
+    status, version = adopted
+    facts = dict(version.manifest.facts)
+    lines = (
+        f"recipe: {best.candidate.encoder}, {best.candidate.why}  valid {facts['metric']} {best.value:.4f}",
+        f"wrote {workspace.path}/finetune/{version.name} (as {best.version.name})",
+    )
+    return StageResult("finetune", status, version, (), lines, facts, "reccli evaluate")

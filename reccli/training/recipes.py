@@ -1,0 +1,69 @@
+"""Which encoders are worth a try on data of a kind, and why: the shortlists of `--recipe auto`.
+
+What stands here was measured on public data (examples/benchmarks). What is on a list is tried, so a list has to hold
+what may be best on such data, not to know which is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reccli.training.data_profile import DataProfile
+
+__all__ = ["Candidate", "shortlist"]
+
+MANY_ROWS = 3_000_000
+"""Rows from which an epoch over the graph takes minutes on a few cores."""
+MANY_ITEMS = 200_000
+"""Items from which the vectors of an item-item regression of 1,024 numbers take a gigabyte."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A training that is tried.
+
+    Args:
+        encoder: Its encoder; loss, sampler, sizes and budget are what the encoder prefers on this data.
+        why: Half a sentence for people.
+        settings: Settings that differ from these preferences.
+    """
+
+    encoder: str
+    why: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shortlist(profile: DataProfile) -> list[Candidate]:
+    """Return what is tried on such data, the surest first; at least one."""
+    if profile.task == "rating":
+        return _ratings(profile)
+    if profile.task == "ctr":
+        return _clicks(profile)
+    found = []
+    if profile.ordered:
+        found.append(Candidate("recency", "rows have an order, and the last ones tell most"))
+    if profile.items <= MANY_ITEMS:
+        words = ", and words of texts beside them" if profile.text else ""
+        found.append(Candidate("ease", f"items that go together, in closed form{words}"))
+    found.append(Candidate("history", "items of the history, trained against all others"))
+    if profile.items > MANY_ITEMS:
+        found.append(Candidate("spectral", "a large catalogue, by the spectrum alone"))
+    elif profile.rows <= MANY_ROWS:
+        found.append(Candidate("item-knn", "nearest items, where few rows repeat a pattern"))
+    return found
+
+
+def _ratings(profile: DataProfile) -> list[Candidate]:
+    found = [Candidate("mf", "ratings by vectors of users and items", {"task": "rating"})]
+    if profile.text:
+        found.insert(0, Candidate("tastes", "ratings, and texts that say what they were given for", {"task": "rating"}))
+    return found
+
+
+def _clicks(profile: DataProfile) -> list[Candidate]:
+    return [
+        Candidate("mf", "clicks by vectors of users and items", {"task": "ctr"}),
+        Candidate("history", "clicks by what was met before", {"task": "ctr"}),
+    ]

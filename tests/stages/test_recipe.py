@@ -1,0 +1,137 @@
+"""`--recipe auto`: tries what suits the data, keeps the best on validation, and can be killed and repeated."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from shop import shop
+
+from reccli.errors import ConfigError, DataError, DivergedError, Interrupted, MissingArtifactError
+from reccli.settings import FinetuneSettings
+from reccli.stages import recipe as stage
+from reccli.stages.common import Control
+from reccli.stages.recipe import finetune_by_recipe
+from reccli.training.recipes import Candidate
+from reccli.workspace import Workspace
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shop(tmp_path_factory.mktemp("shop"), split="random").path
+
+
+@pytest.fixture
+def workspace(prepared: Path, tmp_path: Path) -> Workspace:
+    return Workspace(shutil.copytree(prepared, tmp_path / "workspace"))
+
+
+def settings(**values: Any) -> FinetuneSettings:
+    return FinetuneSettings(**{"recipe": "auto", "device": "cpu", "threads": 1, "epochs": 2, **values})
+
+
+def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> None:
+    said: list[str] = []
+    result = finetune_by_recipe(workspace, settings(), Control(say=said.append))
+    assert (result.status, result.next) == ("done", "reccli evaluate")
+    assert workspace.runs("finetune") == ["auto", "auto-ease", "auto-history", "auto-item-knn"]
+    assert workspace.last_run("finetune") == "auto"
+    found = {
+        name: workspace.current("finetune", name).manifest.facts["best_value"]
+        for name in workspace.runs("finetune")
+        if name != "auto"
+    }
+    adopted = workspace.current("finetune", "auto")
+    assert adopted.manifest.facts["best_value"] == max(found.values())
+    assert found[adopted.manifest.facts["recipe"]] == max(found.values())
+    assert said[0].startswith("data: task ranking, 24 users, 16 items")
+    assert any(line.startswith("chosen by validation: ") for line in said)
+    assert result.lines[0].startswith("recipe: ")
+    same = workspace.current("finetune", str(adopted.manifest.facts["recipe"]))
+    assert adopted.read("item_vectors").equals(same.read("item_vectors"))
+
+
+def test_a_second_call_is_up_to_date_and_trains_nothing(workspace: Workspace) -> None:
+    finetune_by_recipe(workspace, settings(), Control())
+    before = {name: workspace.current("finetune", name).manifest.finished for name in workspace.runs("finetune")}
+    assert finetune_by_recipe(workspace, settings(), Control()).status == "up to date"
+    after = {name: workspace.current("finetune", name).manifest.finished for name in workspace.runs("finetune")}
+    assert before == after
+
+
+def test_a_refit_trains_the_winner_on_all_rows(workspace: Workspace) -> None:
+    result = finetune_by_recipe(workspace, settings(refit=True, as_of="test"), Control())
+    assert result.version is not None
+    assert result.version.name == "auto-refit-test"
+    winner = workspace.current("finetune", "auto").manifest.settings["encoder"]
+    assert result.version.manifest.settings["encoder"] == winner
+    assert result.version.manifest.facts["parts"] == ["train", "valid"]
+
+
+def test_what_the_recipe_chooses_must_not_be_set(workspace: Workspace) -> None:
+    with pytest.raises(ConfigError, match=r"--recipe auto chooses --loss, which is set too") as caught:
+        finetune_by_recipe(workspace, settings(loss="bpr"), Control())
+    assert caught.value.hint == "leave out --loss, or --recipe"
+    with pytest.raises(ConfigError, match=r"chooses encoder\.\*, which"):
+        finetune_by_recipe(workspace, settings(encoder_settings={"dim": 4}), Control())
+
+
+def test_a_plan_trains_nothing(workspace: Workspace) -> None:
+    result = finetune_by_recipe(workspace, settings(), Control(dry_run=True))
+    assert (result.status, result.why) == ("planned", ("3 encoders are to be compared",))
+    assert result.lines[0] == "ease: items that go together, in closed form, and words of texts beside them"
+    assert workspace.runs("finetune") == []
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    real = stage.finetune
+
+    def finetune(workspace: Workspace, given: FinetuneSettings, control: Control) -> Any:
+        if given.encoder in names:
+            raise DivergedError(f"{given.encoder} ran away")
+        return real(workspace, given, control)
+
+    monkeypatch.setattr(stage, "finetune", finetune)
+
+
+def test_an_encoder_that_fails_is_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, "ease")
+    warned: list[str] = []
+    finetune_by_recipe(workspace, settings(), Control(warn=warned.append))
+    assert warned == ["ease is left out: ease ran away"]
+    assert "auto-ease" not in workspace.runs("finetune")
+
+
+def test_where_all_fail_the_last_error_stands(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, "ease", "history", "item-knn")
+    with pytest.raises(DivergedError, match="item-knn ran away"):
+        finetune_by_recipe(workspace, settings(), Control())
+
+
+def test_a_signal_ends_it_and_what_was_tried_stays(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = iter([None] * 3)
+    monkeypatch.setattr(stage, "_candidates", lambda *args: [Candidate("ease", "one"), Candidate("history", "two")])
+
+    def stop() -> int | None:
+        return 15 if "auto-ease" in workspace.runs("finetune") else next(signals, None)
+
+    with pytest.raises(Interrupted):
+        finetune_by_recipe(workspace, settings(), Control(stop=stop))
+    assert workspace.runs("finetune") == ["auto-ease"]
+    assert finetune_by_recipe(workspace, settings(), Control()).status == "done"
+
+
+def test_without_a_validation_part_there_is_nothing_to_choose_on(tmp_path: Path) -> None:
+    workspace = shop(tmp_path, split="random", ratios=(9, 0, 1))
+    with pytest.raises(DataError, match="there is no validation part to choose on"):
+        finetune_by_recipe(workspace, settings(), Control())
+
+
+def test_nothing_is_prepared(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifactError):
+        finetune_by_recipe(Workspace(tmp_path / "none"), settings(), Control())

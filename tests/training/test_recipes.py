@@ -1,0 +1,46 @@
+"""Shortlists: every kind of data has one, of encoders that exist and fit it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reccli import registry
+from reccli.training.data_profile import DataProfile
+from reccli.training.recipes import MANY_ITEMS, MANY_ROWS, shortlist
+
+PROFILE = DataProfile("ranking", 1000, 500, 20_000, ordered=False, text=0.0, repeats=0.0)
+
+
+def names(profile: DataProfile) -> list[str]:
+    return [candidate.encoder for candidate in shortlist(profile)]
+
+
+def test_order_brings_an_encoder_that_reads_it() -> None:
+    assert "recency" not in names(PROFILE)
+    assert names(replace(PROFILE, ordered=True))[0] == "recency"
+
+
+def test_large_catalogues_leave_out_what_grows_with_them() -> None:
+    large = names(replace(PROFILE, items=MANY_ITEMS + 1, rows=MANY_ROWS + 1))
+    assert large == ["history", "spectral"]
+
+
+def test_ratings_with_texts_are_read_by_them() -> None:
+    assert names(replace(PROFILE, task="rating")) == ["mf"]
+    assert names(replace(PROFILE, task="rating", text=0.9)) == ["tastes", "mf"]
+
+
+@pytest.mark.parametrize("task", ["ranking", "rating", "ctr"])
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("text", [0.0, 1.0])
+@pytest.mark.parametrize("items", [10, MANY_ITEMS + 1])
+def test_every_list_names_encoders_whose_needs_are_met(task: str, ordered: bool, text: float, items: int) -> None:
+    found = shortlist(DataProfile(task, 10, items, 100, ordered=ordered, text=text, repeats=0.0))
+    has = {"history", "graph"} | ({"time"} if ordered else set()) | ({"text"} if text else set())
+    has |= {"rating": {"ratings"}, "ctr": {"labels"}}.get(task, set())
+    assert found
+    for candidate in found:
+        assert registry.load("encoder", candidate.encoder).needs <= has
+        assert candidate.why
