@@ -31,6 +31,8 @@ import torch
 
 # The library restores its own best checkpoint with the full unpickler, which newer torch no longer does by itself.
 torch.load = partial(torch.load, weights_only=False)
+# Its LightGCN fills a matrix by a method that newer scipy has no more.
+sp.dok_matrix._update = lambda matrix, entries: matrix._dict.update(entries)
 
 from recbole.config import Config  # noqa: E402
 from recbole.data import create_dataset, data_preparation  # noqa: E402

@@ -19,10 +19,13 @@ import time
 from functools import partial
 from pathlib import Path
 
+import scipy.sparse as sp
 import torch
 
 # The library restores its own best checkpoint with the full unpickler, which newer torch no longer does by itself.
 torch.load = partial(torch.load, weights_only=False)
+# Its LightGCN fills a matrix by a method that newer scipy has no more.
+sp.dok_matrix._update = lambda matrix, entries: matrix._dict.update(entries)
 
 from recbole.quick_start import run_recbole  # noqa: E402
 
