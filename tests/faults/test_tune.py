@@ -74,6 +74,7 @@ def test_f032_two_at_once(driver: Driver, tmp_path: Path) -> None:
     assert_sound(workspace, {})
 
 
+@pytest.mark.slow
 @pytest.mark.fault(87)
 def test_f087_ctrl_c_leaves_what_was_found(driver: Driver, tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
