@@ -146,6 +146,8 @@ def _open(
     if not settings.ensemble:
         return served, Weights((), None, {})
     weights = weights_of(workspace, served, settings.weights, settings.mix, control)
+    if weights.told is not None and settings.split == "valid":
+        control.warn("the weights were chosen on the part that they are measured on; test tells what they are worth")
     whole = ensemble_of(served, weights.values, settings.mix)
     return [whole, *served] if settings.compare else [whole], weights
 

@@ -132,7 +132,11 @@ def test_the_choice_is_stored_and_found_again(workspace: Workspace, monkeypatch:
         raise AssertionError("chosen again")
 
     monkeypatch.setattr(ensemble_weights, "validation_values", never)
-    assert evaluate(workspace, settings, Control()).status == "up to date"
+    warned: list[str] = []
+    assert evaluate(workspace, settings, Control(warn=warned.append)).status == "up to date"
+    assert warned == []
+    evaluate(workspace, settings.model_copy(update={"split": "valid"}), Control(warn=warned.append))
+    assert warned == ["the weights were chosen on the part that they are measured on; test tells what they are worth"]
     said: list[str] = []
     listed = recommend(
         workspace, RecommendSettings(run=runs, weights=("auto",), device="cpu"), Control(say=said.append)
