@@ -32,7 +32,7 @@ class Auxiliary(Component, nn.Module):
 
     views: ClassVar[str] = "graph"
     """What the encoder must offer (`Encoder.views`): `graph` or `history`."""
-    default_weight: ClassVar[float] = 0.1
+    default_weight: ClassVar[float] = 0.02
     """Weight beside the loss where none is given."""
 
     def __init__(self, settings: ComponentSettings | None = None) -> None:

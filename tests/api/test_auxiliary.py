@@ -28,7 +28,7 @@ def test_a_scalar_passes_and_nothing_is_disturbed() -> None:
     assert float(task(None, None)) == 1.5
     assert task.disturbance() is None
     task.begin_epoch(1, None)
-    assert (task.views, task.default_weight) == ("graph", 0.1)
+    assert (task.views, task.default_weight) == ("graph", 0.02)
 
 
 @pytest.mark.parametrize(("answer", "said"), [(torch.zeros(3), r"\(3,\)"), (0.5, "float"), (None, "NoneType")])
