@@ -4,9 +4,9 @@
 # usage: gowalla_spectral.sh INTERACTIONS [WORKSPACE] [recency]
 #
 # INTERACTIONS has columns user_id, item_id, split (train or test, as in the LightGCN paper's files) and position: the place of an item
-# in its user's line of train.txt, and going on in test.txt. The lines are in the order of the check-ins, newest first, and test.txt
-# has the oldest fifth: so the fifth that comes last in train is what settings are chosen on. Then all training rows are fitted, and
-# the test part is looked at once. With `recency`, scores too may go by the order: what stands later in a line counts more.
+# in its user's line of train.txt, and going on in test.txt. The split is by time and so are the lines: the fifth that comes last in
+# train is what settings are chosen on, cut as test was. Then all training rows are fitted, and the test part is looked at once. With
+# `recency`, scores too may go by the order: what stands later in a line counts more.
 set -euo pipefail
 interactions=$1
 export RECCLI_WORKSPACE=${2:-gowalla-workspace}

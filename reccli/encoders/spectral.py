@@ -71,8 +71,7 @@ class Spectral(Encoder):
         and exponents, then `one_hop` and `item_power`, then `l2`, then `recency` (0 without an order) on the part held
         out by NDCG@20, and decomposes all training rows; validation and test parts are never seen. Items without
         interactions get zeros. One hop reaches items that share users with the history and that the leading components
-        miss: where taste is local (places), both parts together are better than either. It costs `neighbours` entries
-        an item.
+        miss; whether that helps depends on the data, so `auto` may choose 0. It costs `neighbours` entries an item.
 
     Paper:
         Shen, Wu, Zhang, Shan, Zhang, Letaief, Li: How Powerful is Graph Convolution for Recommendation?, CIKM 2021,
