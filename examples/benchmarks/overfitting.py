@@ -1,11 +1,12 @@
 """Remedies against over-fitting side by side: NDCG@10 on train rows and on validation, and the gap between them.
 
-usage: overfitting.py FILE [FILE ...] [--encoder history] [--epochs 30] [--prepare a=b ...] [--text] [--out FOLDER]
+usage: overfitting.py FILE [FILE ...] [--encoder history] [--epochs 30] [--prepare a=b ...] [--text] [--set a=b]
+       [--rows NAME ...] [--out FOLDER]
 
 FILEs go to `reccli prepare --split random`. Every row is the same training with one thing changed; none stops early, so
 that the log shows both where it is best (where early stopping would leave it) and where it ends. Train rows are laid
-out as the validation part is (`--set train_metric=true`). `--text` compares what of a text model is trained instead,
-each within the same seconds.
+out as the validation part is (`--set train_metric=true`). `--text` compares instead what of a text model is trained
+(encoder `bert`), each for the same epochs; `--rows` names the rows to run, else all.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--prepare", nargs="*", default=[], help="further flags of prepare, without their dashes: a=b")
     parser.add_argument("--set", dest="sets", action="append", default=[], help="settings of every row")
     parser.add_argument("--text", action="store_true")
+    parser.add_argument("--rows", nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("overfitting"))
     given = parser.parse_args()
     flags = [part for text in given.prepare for part in (f"--{text.split('=')[0]}", text.split("=", 1)[1])]
@@ -75,7 +77,12 @@ def main() -> None:
     common += ["--set", "train_metric=true", "--set", "pretrained=none"]
     common += [part for text in given.sets for part in ("--set", text)]
     print(f"{'remedy':<18} | best epoch: train, valid, gap | last epoch: train, valid, gap", flush=True)
-    for number, (label, more) in enumerate((TEXT if given.text else REMEDIES).items()):
+    table = TEXT if given.text else REMEDIES
+    if unknown := sorted(set(given.rows) - set(table)):
+        parser.error(f"no row {unknown[0]!r}; there are {', '.join(map(repr, table))}")
+    for number, (label, more) in enumerate(table.items()):
+        if given.rows and label not in given.rows:
+            continue
         reccli(given.out, "finetune", *common, *more, "--name", f"row-{number}")
         print(line(label, given.out, f"row-{number}"), flush=True)
     if given.text:

@@ -54,7 +54,7 @@ class Clusters(TextObjective):
         settings.granularity: Numbers of clusters; 3 numbers between 10 and a tenth of the items.
         settings.temperature: Mean spread; 0.1 to 0.3.
         settings.views: What is clustered.
-        settings.instance: Weight of the two views under dropout; 0 beside `simcse`, which has the same term.
+        settings.instance: Weight of the two views under dropout, as in `simcse`; 0 to 1.
         settings.users: Weight of the users' clusters; 0 to 1.
 
     Shapes:
@@ -69,8 +69,9 @@ class Clusters(TextObjective):
         The vector of a text weighs its parts by their tokens, so clusters of whole texts are mostly those of titles,
         which few items share. A prototype is to be what views of an item agree on: every part weighs the same, and each
         part alone is to find the cluster that all of them decide (swapped prediction). Clusters are made anew once an
-        epoch. The artifact has a row for each cluster with its size, the items nearest to its centre (of users: those
-        met more often than elsewhere) and the words that mark it off. A twentieth of the texts takes no part in
+        epoch; the last ones are of the whole texts, which have learned to weigh their parts, so that a new text finds
+        its cluster. The artifact has a row for each cluster with its size, the items nearest to its centre (of users:
+        those met more often than elsewhere) and the words that mark it off. A twentieth of the texts takes no part in
         clusters and training; its loss against the clusters of the epoch chooses the epoch.
 
     Paper:
@@ -96,11 +97,11 @@ class Clusters(TextObjective):
         """Numbers of clusters of items, and of users; none is more than half of the rows."""
         temperature: float = Field(default=0.2, gt=0)
         """Mean spread of the clusters: 0.1 to 0.3."""
-        instance: float = Field(default=1.0, ge=0)
-        """Weight of the two views of a text: 0 beside `simcse`."""
+        instance: float = Field(default=0.0, ge=0)
+        """Weight of the two views of a text under dropout, which `simcse` has too: 0 to 1."""
         views: Literal["auto", "parts", "audience", "text"] = "auto"
         """What is clustered: a text's parts, the text and its audience, or the text; `auto` is parts, else audience."""
-        users: float = Field(default=0.5, ge=0)
+        users: float = Field(default=0.0, ge=0)
         """Weight of the clusters of users: 0 to 1."""
         view_temperature: float = Field(default=0.05, gt=0)
         """What cosines of the two views are divided by: 0.03 to 0.1."""
@@ -179,13 +180,12 @@ class Clusters(TextObjective):
             self._make()
         self.made_for.fill_(epoch)
 
-    def _make(self, vector_TD: Float32 | None = None, *, cached: bool = False) -> None:
-        """Cluster texts and users by the weights as they are now, from the texts' vectors where they are known."""
-        trunk = self.trunk
-        if vector_TD is None:
-            vector_TD = trunk.source.vectors(trunk.usage.items(trunk.texts), cached=cached)
+    def _make(self, last_TD: Float32 | None = None, *, cached: bool = False) -> None:
+        """Cluster texts and users by the weights as they are now, or by the texts' vectors after the last epoch."""
+        source, texts = self.trunk.source, self.trunk.usage.items(self.trunk.texts)
+        vector_TD = source.vectors(texts, cached=cached) if last_TD is None else last_TD
         whole_TD = self._centred(self.mean_D, vector_TD, np.ones(len(vector_TD), np.bool_))
-        self.text_TD = joint_vectors(self._clustered(whole_TD, cached=cached))
+        self.text_TD = joint_vectors(self._clustered(whole_TD, cached=cached, last=last_TD is not None))
         user_UD = unit(np.asarray(self.known_UT @ self.text_TD, np.float32))
         for kind, vector_RD, row_N in (("item", self.text_TD, self.kept_T), ("user", user_UD, self.user_V)):
             for number, clusters in enumerate(self.granularities(kind)):
@@ -200,11 +200,11 @@ class Clusters(TextObjective):
         mean_D.copy_(torch.from_numpy(found_D))
         return centred(vector_TD, has_T, found_D)
 
-    def _clustered(self, whole_TD: Float32, *, cached: bool) -> Iterator[Float32]:
+    def _clustered(self, whole_TD: Float32, *, cached: bool, last: bool) -> Iterator[Float32]:
         """Yield the views that texts are clustered by."""
-        if self.parts is None:
+        if self.parts is None or last:
             yield whole_TD
-            if self.settings.views != "text":
+            if self.parts is None and self.settings.views != "text":
                 yield audience_vectors(whole_TD, self.matrix_UT, self.known_UT)
             return
         for mean_D, (vector_TD, has_T) in zip(self.mean_PD, self.parts.vectors(cached=cached), strict=True):
@@ -281,7 +281,7 @@ class Clusters(TextObjective):
         """Return the items' vectors, and the clusters by the trained weights as tables."""
         features = super().finish().item_features
         _, first_T = np.unique(self.trunk.text_I, return_index=True)
-        self._make(features["text"][first_T[-len(self.trunk.texts) :]])  # without the items that have no text
+        self._make(features["text"][first_T[-len(self.trunk.texts) :]])  # items without a text are left out
         tables = [
             self._table(kind, number) for kind in ("item", "user") for number in range(len(self.granularities(kind)))
         ]

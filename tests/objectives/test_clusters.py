@@ -88,6 +88,7 @@ def test_what_is_clustered_is_the_sum_of_the_parts_each_off_its_mean(folder: Pat
     kind = source.vectors([one[-1] for one in split])
     has = np.array([len(one) == 2 for one in split])
     assert has.sum() == 29
+    whole = source.vectors(texts)
     kept = np.zeros(30, bool)
     kept[objective.kept_T] = True
     for row in range(30):
@@ -97,6 +98,12 @@ def test_what_is_clustered_is_the_sum_of_the_parts_each_off_its_mean(folder: Pat
             other = kind[row] - kind[kept & has].mean(0)
             expected = expected + other / np.linalg.norm(other)
         np.testing.assert_allclose(objective.text_TD[row], expected / np.linalg.norm(expected), atol=1e-5)
+    objective.finish()
+    expected = whole - whole[kept].mean(
+        0
+    )  # the whole texts have learned from their parts, and a new text has no others
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(objective.text_TD, expected, atol=1e-5)
 
 
 def test_texts_of_one_part_are_clustered_with_their_audience_or_alone(folder: Path) -> None:
