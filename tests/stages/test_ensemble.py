@@ -32,7 +32,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     folder = tmp_path_factory.mktemp("shop")
     workspace = shop(folder)
     path = str(tiny_bert(folder / "tiny"))
-    for encoder, given in (("bert", {"path": path}), ("mf", {"dim": 4}), ("ease", {})):
+    for encoder, given in (("bert", {"path": path}), ("mf", {"dim": 4}), ("ease", {"words": 0})):
         values = {"encoder": encoder, "encoder_settings": given, "epochs": 2, "device": "cpu", "threads": 1}
         finetune(workspace, FinetuneSettings(**values), Control())
     return workspace

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reccli import registry
 from reccli.api import Choices, Range
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
@@ -120,7 +121,8 @@ def test_several_losses_are_searched_each_by_its_name() -> None:
 
 def test_weights_beside_the_loss_are_searched() -> None:
     found = {parameter.name: parameter.space for parameter in space(encoder="lightgcn", loss="softmax", aux="simgcl")}
-    assert found["aux.simgcl.weight"] == Range(0.02, 0.5, log=True)
+    weight = registry.load("aux", "simgcl").default_weight
+    assert found["aux.simgcl.weight"] == Range(weight / 5, weight * 5, log=True)
     assert found["aux.noise"] == Range(0.02, 0.5, log=True)
     given = [parameter.name for parameter in space(encoder="lightgcn", loss="softmax", aux="simgcl:0.3")]
     assert "aux.simgcl.weight" not in given
@@ -136,8 +138,6 @@ def test_weights_beside_the_loss_are_searched() -> None:
 
 
 def test_what_an_encoder_prefers_is_always_in_its_space() -> None:
-    from reccli import registry
-
     for name in registry.names("encoder"):
         settings = FinetuneSettings(encoder=name)
         provides = PROVIDES | {"text", "time", "ratings"}
