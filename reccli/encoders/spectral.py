@@ -117,7 +117,7 @@ class Spectral(Encoder):
     serves_new_users: bool = True
     item_IR: Tensor
     history_IR: Tensor
-    recency: Tensor
+    recency: Tensor | None
     table: SparseTable | None
 
     def setup(self, data: TrainingData, context: Context) -> None:
@@ -148,7 +148,7 @@ class Spectral(Encoder):
 
     def export_users(self, histories: Histories) -> Tensor:
         """Return the sum of each history's vectors, UR."""
-        return torch.from_numpy(fold_in(aged(histories, float(self.recency)), self.history_IR.cpu().numpy()))
+        return torch.from_numpy(fold_in(self._aged(histories), self.history_IR.cpu().numpy()))
 
     def warm_items(self) -> Tensor:
         """Return which items have been met in training."""
@@ -160,12 +160,15 @@ class Spectral(Encoder):
 
     def export_sparse_users(self, histories: Histories) -> csr_matrix | None:
         """Return the histories, UI, or None without `one_hop`."""
-        return None if self.table is None else history_matrix(aged(histories, float(self.recency)))
+        return None if self.table is None else history_matrix(self._aged(histories))
 
     def _keep(self, item_IR: np.ndarray, history_IR: np.ndarray, recency: float) -> None:
         self.register_buffer("item_IR", torch.from_numpy(item_IR))
         self.register_buffer("history_IR", torch.from_numpy(history_IR))
-        self.register_buffer("recency", torch.tensor(recency, dtype=torch.float64))
+        self.register_buffer("recency", torch.tensor(recency, dtype=torch.float64) if self.settings.recency else None)
+
+    def _aged(self, histories: Histories) -> Histories:
+        return histories if self.recency is None else aged(histories, float(self.recency))
 
     def _one_hop(self, histories: Histories, exponent: float) -> OneHop:
         return OneHop.of(histories, user_power=self.settings.user_power, history_power=exponent)

@@ -166,3 +166,10 @@ def test_one_hop_is_chosen_where_neighbours_alone_tell() -> None:
     weights = encoder.export_sparse_items()
     assert weights is not None
     assert weights.nnz
+
+
+def test_what_is_not_asked_for_is_not_stored() -> None:
+    _, data = some_data()
+    encoder = Spectral(Spectral.Settings(rank=4, exponent=0.5))
+    encoder.setup(data, Context())
+    assert set(encoder.state_dict()) == {"item_IR", "history_IR"}
