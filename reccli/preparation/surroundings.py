@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reccli.preparation.catalogue import Profiles, item_frame, profiles, union_ids, user_frame
+from reccli.preparation.text_fit import text_fit
 from reccli.preparation.texts import HISTORY_FIELD, history_texts
 from reccli.preparation.triples import triple_frame
 
@@ -54,6 +55,7 @@ def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> S
     history = _history(interactions, items, len(made.user_ids), settings)
     users = user_frame(made.user_ids, known_users, template=settings.user_text, history=history)
     triples = _triples(opened.triples, items, counts, notes)
+    fit = _fit(interactions, items, notes)
     listed = items.height - len(made.item_ids)
     facts = {
         "n_users": users.height,
@@ -63,11 +65,24 @@ def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> S
         "has_text": items["text"].null_count() < items.height,
         "has_user_text": users["text"].null_count() < users.height,
         "text_columns": text_columns,
+        "text_lift": fit,
         "item_text": settings.item_text,
         "has_triples": triples is not None,
     }
     counts |= {"users": users.height, "items": items.height, "items_without_interactions": listed}
     return Surroundings(interactions, items, users, triples, facts, counts, notes)
+
+
+def _fit(interactions: pl.DataFrame, items: pl.DataFrame, notes: list[str]) -> float | None:
+    """Return how much texts tell of what is met together, and note where they seem to be of other items."""
+    import polars as pl
+
+    found = text_fit(interactions.filter(pl.col("split") == "train"), items)
+    if found is None:
+        return None
+    if found.warning:
+        notes.append(found.warning)
+    return round(found.own, 4)
 
 
 def _profiles(side: SideFile | None, what: str, counts: dict[str, int], notes: list[str]) -> Profiles | None:
