@@ -22,7 +22,7 @@ SEARCH_FLAGS = [
     Flag("name"),
 ]
 OWN = {flag.field for flag in SEARCH_FLAGS}
-FLAGS = [flag for flag in FINETUNE_FLAGS if flag.field not in (*OWN, "refit", "as_of")]
+FLAGS = [flag for flag in FINETUNE_FLAGS if flag.field not in (*OWN, "recipe", "refit", "as_of")]
 
 
 def _body(common: Common, flags: dict[str, Any], *, train: str | None, **search: Any) -> None:

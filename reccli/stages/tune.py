@@ -65,8 +65,8 @@ def tune(workspace: Workspace, base: FinetuneSettings, settings: TuneSettings, c
     if control.dry_run:
         from reccli.stages.tune_report import space_lines
 
-        why = f"a search of {settings.trials} trials by {search.metric} on validation"
-        return StageResult("tune", "planned", None, (why,), tuple(space_lines(search.parameters)))
+        plan = f"a search of {settings.trials} trials by {search.metric} on validation"
+        return StageResult("tune", "planned", None, (), (plan, *space_lines(search.parameters)))
     return _run(search)
 
 

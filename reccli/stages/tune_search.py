@@ -73,6 +73,10 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
         raise ConfigError(
             "tune chooses on validation, which a refit has none of", hint="tune without refit, then refit"
         )
+    if base.recipe is not None:
+        raise ConfigError(
+            "tune searches around one recipe, and a recipe that chooses is several", hint="--encoder NAME"
+        )
     prepared = Prepared(workspace.current("prepare"))
     if not len(prepared.histories("valid")):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")

@@ -22,7 +22,8 @@ KINDS = ("encoder", "loss", "sampler", "aux")
 FIXED = frozenset({
     "as_of", "aux_settings", "calibration", "checkpoint_every", "collapse", "collapse_cosine", "collapse_rank",
     "compile", "device", "encoder_path", "encoder_settings", "loss_settings", "max_time", "metric", "name", "online",
-    "precision", "refit", "sampler_settings", "seed", "task", "teacher", "threads", "train_metric", "validate_every",
+    "precision", "recipe", "refit", "sampler_settings", "seed", "task", "teacher", "threads", "train_metric",
+    "validate_every",
 })  # fmt: skip
 """Settings that are not searched: they say what a trial is worth, or how it is run, or are no hyper-parameters."""
 FACTOR = 5.0  # how far below and above what they are by themselves the learning rate and weights are searched

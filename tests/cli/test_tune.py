@@ -82,7 +82,7 @@ def test_help_says_it_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_flags_are_those_of_finetune_but_for_the_refit() -> None:
     fields = {flag.field for flag in FLAGS}
-    assert fields == {flag.field for flag in FINETUNE_FLAGS} - {"name", "refit", "as_of"}
+    assert fields == {flag.field for flag in FINETUNE_FLAGS} - {"name", "recipe", "refit", "as_of"}
     assert set(REPEATED) <= fields
 
 

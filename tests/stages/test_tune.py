@@ -242,8 +242,8 @@ def test_f087_a_signal_ends_it_with_what_was_found(workspace: Workspace) -> None
 def test_dry_run_plans(workspace: Workspace) -> None:
     result = search(workspace, Control(dry_run=True))
     assert (result.status, result.version) == ("planned", None)
-    assert result.why == ("a search of 4 trials by ndcg@10 on validation",)
-    assert result.lines == ("  loss.temperature  0.05 to 2, log", "  encoder.dim       2, 4")
+    assert result.lines[0] == "a search of 4 trials by ndcg@10 on validation"
+    assert result.lines[1:] == ("  loss.temperature  0.05 to 2, log", "  encoder.dim       2, 4")
     assert not (workspace.path / "logs").exists()
 
 
@@ -258,6 +258,8 @@ def test_without_optuna_the_extra_is_named(workspace: Workspace, monkeypatch: py
 def test_what_cannot_be_searched_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which a refit has none of"):
         search(workspace, base={"refit": True})
+    with pytest.raises(ConfigError, match="tune searches around one recipe"):
+        search(workspace, base={"recipe": "auto"})
     with pytest.raises(MissingArtifactError):
         search(Workspace(tmp_path / "empty"))
     whole = shop(tmp_path / "whole", split="random", ratios=(0.8, 0.0, 0.2))
