@@ -39,8 +39,8 @@ KNOWN = {"valid": ("train",), "test": ("train", "valid")}
 PENALTIES = (50, 100, 200, 400, 800, 1600)
 GRID = {0.0: (0.002, 0.004, 0.008, 0.016), 0.25: (0.008, 0.016, 0.032, 0.064), 0.5: (0.032, 0.064, 0.128)}
 RUNS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "ease": [("ease", {})],
-    "ease*": [("ease", {"user_power": power, "l2": l2}) for power, some in GRID.items() for l2 in some],
+    "ease": [("ease", {"words": 0.0})],
+    "ease*": [("ease", {"words": 0.0, "user_power": power, "l2": l2}) for power, some in GRID.items() for l2 in some],
     "history": [("history", {})],
     "spectral": [("spectral", {})],
     "lightgcn": [("lightgcn", {})],
