@@ -27,7 +27,7 @@ class SimGCL(GraphContrast):
 
     Args:
         settings.temperature: `t`, 0.1 to 0.5.
-        settings.noise: `e`, 0.05 to 0.3 where vectors are about 1 long.
+        settings.noise: `e`, 0.02 to 0.3; propagated vectors of rare items are far shorter than 1.
         settings.nodes: Most users, and items, that are contrasted in a step.
 
     Shapes:

@@ -29,7 +29,7 @@ class XSimGCL(GraphContrast):
 
     Args:
         settings.temperature: `t`, 0.1 to 0.5.
-        settings.noise: `e`, 0.05 to 0.3 where vectors are about 1 long.
+        settings.noise: `e`, 0.01 to 0.2; the loss sees it too, and propagated vectors of rare items are far below 1.
         settings.layer: `l`, 1 to the encoder's layers.
         settings.nodes: Most users, and items, that are contrasted in a step.
 
@@ -58,8 +58,8 @@ class XSimGCL(GraphContrast):
     class Settings(ContrastSettings):
         """Settings of `xsimgcl`."""
 
-        noise: Annotated[float, Range(0.02, 0.5, log=True)] = Field(default=0.1, gt=0)
-        """Length of the noise after each layer: 0.05 to 0.3."""
+        noise: Annotated[float, Range(0.005, 0.5, log=True)] = Field(default=0.02, gt=0)
+        """Length of the noise after each layer: 0.01 to 0.2; propagated vectors of rare items are far below 1."""
         layer: int = Field(default=1, ge=1)
         """Layer that the end of the walk is contrasted with."""
 
