@@ -46,7 +46,7 @@ OURS = ("ease", "spectral", "item-knn", "user-knn", "elsa", "history", "lightgcn
 RECBOLE = {"recbole-ease": "EASE", "recbole-bpr": "BPR", "recbole-simplex": "SimpleX", "recbole-lightgcn": "LightGCN"}
 RIVALS = ("als", *RECBOLE)
 ALS_GRID = {"factors": (64, 128, 256), "regularisation": (1, 5, 20, 60), "alpha": (1, 4, 10)}
-EASE_GRID = "reg_weight=250,1000,60"
+EASE_GRID = "reg_weight=250,1000,500,100,50,25,12"
 COLUMNS = ("date", "data", "seed", "model", "setting", "valid", "test", "folded", "users", "seconds")
 COLUMNS += ("cpu_seconds", "stopped")
 K = 20

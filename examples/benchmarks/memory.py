@@ -1,7 +1,7 @@
 """The most memory that training takes: RecBole's LightGCN beside reccli's lightgcn and spectral.
 
 usage: memory.py INTERACTIONS --recbole RECBOLE/bin/python [--epochs 2] [--steps N] [--encoders lightgcn spectral]
-       [--out FOLDER]
+       [--set A.B=V ...] [--out FOLDER]
 
 INTERACTIONS has columns user_id, item_id and split (train or test), as Gowalla's published split; a tenth of each
 user's training rows validates. Printed: the largest resident set of each process up to the end of training, validation
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--encoders", nargs="*", default=["lightgcn", "spectral"])
+    parser.add_argument("--set", dest="sets", action="append", default=[], help="settings of reccli's encoders")
     parser.add_argument("--out", type=Path, default=Path("memory"))
     given = parser.parse_args()
     out = given.out.resolve()
@@ -51,7 +52,8 @@ def main() -> None:
     reccli(workspace, "prepare", given.interactions, *flags)
     for encoder in given.encoders:
         limit = ["--epochs", str(given.epochs)] if encoder == "lightgcn" else []
-        took = measured_reccli(workspace, "finetune", "--encoder", encoder, *limit, "--force", "--json")
+        sets = [part for text in given.sets for part in ("--set", text)]
+        took = measured_reccli(workspace, "finetune", "--encoder", encoder, *limit, *sets, "--force", "--json")
         facts = json.loads(took.stdout)["data"]
         print(
             f"reccli {encoder}: {took.peak_mb:,} MiB, {took.cpu_seconds:.0f} CPU s, {facts['epochs']} epochs,", end=" "
