@@ -1,12 +1,14 @@
 """reccli against implicit's ALS on random splits of MovieLens: test NDCG@10 with a paired bootstrap interval over all
 splits.
 
-usage: movielens_als.py --splits FOLDER --rival-python PYTHON [--seeds 1 2 3 4 5] [--encoders ease history spectral]
+usage: movielens_als.py --splits FOLDER --rival-python PYTHON [--items FILE] [--seeds 1 2 3 4 5]
+       [--encoders ease history spectral]
 
 FOLDER/<seed>/ holds train.csv, valid.csv and test.csv (user,item,rating,timestamp). On each split the encoder is
 chosen by NDCG@10 on valid among the built-in ones given, and ALS's settings by the same number on the same part. Two
-comparisons: both fitted on train alone, and both refitted on train and valid with what was chosen. Lists leave out
-the items of train and valid. ALS is not run again for a split whose lists are in --out.
+comparisons: both fitted on train alone with users by all that they did in train and valid, and both refitted on train
+and valid with what was chosen. Lists leave out the items of train and valid. With --items our encoders may read texts,
+which ALS cannot. ALS is not run again for a split whose lists are in --out.
 """
 
 from __future__ import annotations
@@ -52,11 +54,11 @@ def read_lists(rows: list[dict[str, str]], user: str, item: str) -> dict[str, li
     return found
 
 
-def ours(split: Path, workspace: Path, encoders: list[str]) -> dict[str, object]:
+def ours(split: Path, workspace: Path, encoders: list[str], items: Path | None) -> dict[str, object]:
     """Choose on validation, then list with and without a refit."""
     begun = time.perf_counter()
     parts = [str(split / "train.csv"), "--valid", str(split / "valid.csv"), "--test", str(split / "test.csv")]
-    reccli(workspace, "prepare", *parts)
+    reccli(workspace, "prepare", *parts, *(["--items", str(items)] if items else []))
     valid = {}
     for encoder in encoders:
         name, *loss = encoder.split(":")
@@ -101,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--rival-python", required=True)
+    parser.add_argument("--items", type=Path)
     parser.add_argument("--seeds", nargs="+", default=["1", "2", "3", "4", "5"])
     parser.add_argument("--encoders", nargs="+", default=["ease", "history", "spectral"])
     parser.add_argument("--out", type=Path, default=Path("movielens-als"))
@@ -108,7 +111,7 @@ def main() -> None:
     pooled: dict[str, list[np.ndarray]] = {"train": [], "refit": []}
     for seed in given.seeds:
         split, out = given.splits / seed, given.out / seed
-        found = ours(split, out / "reccli", given.encoders)
+        found = ours(split, out / "reccli", given.encoders, given.items)
         rival = rival_report(given.rival_python, split, out / "als")
         test: dict[str, set[str]] = {}
         for row in csv.DictReader((split / "test.csv").open()):
@@ -116,9 +119,9 @@ def main() -> None:
         valid = ", ".join(f"{encoder} {value:.4f}" for encoder, value in found["valid"].items())  # type: ignore
         line = f"seed {seed}: chosen {found['chosen']} ({valid})"
         line += f", ALS valid {rival['valid ndcg@10']:.4f} {rival['factors, regularisation, alpha']}"
-        for kind in ("train", "refit"):
+        for kind, file in (("train", "folded"), ("refit", "refit")):  # recommend, too, folds valid into histories
             mine = ndcg_by_user(found["lists"][kind], test)  # type: ignore[index]
-            other = read_lists(list(csv.DictReader((out / "als" / f"{kind}.csv").open())), "user", "item")
+            other = read_lists(list(csv.DictReader((out / "als" / f"{file}.csv").open())), "user", "item")
             theirs = ndcg_by_user(other, test)
             pooled[kind].append(mine - theirs)
             line += f"; {kind}: reccli {mine.mean():.4f} ALS {theirs.mean():.4f}"

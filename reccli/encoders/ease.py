@@ -25,9 +25,10 @@ __all__ = ["Ease"]
 Float32 = npt.NDArray[np.float32]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
-WORDS = (2.0, 8.0, 32.0)
+WORDS = (8.0, 32.0)
 FEWEST = 3
 CHOOSING_USERS = 4096
+CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
 
 
 class Choice(NamedTuple):
@@ -95,7 +96,7 @@ class Ease(Encoder):
     class Settings(ComponentSettings):
         """Settings of `ease`."""
 
-        rank: int = Field(default=1024, ge=1)
+        rank: int = Field(default=2048, ge=1)
         """Components; exact where it reaches the number of users or of items."""
         l2: Annotated[float | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
         """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
@@ -103,8 +104,8 @@ class Ease(Encoder):
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
         words: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
         """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
-        vocabulary: int = Field(default=1024, ge=1)
-        """Words kept, those that most texts have: 256 to 4,096."""
+        vocabulary: int = Field(default=4096, ge=1)
+        """Words kept, those that most texts have: 1,024 to 16,384."""
         n_iter: int = Field(default=3, ge=1, le=50)
         """Passes of the decomposition."""
 
@@ -177,7 +178,7 @@ class Ease(Encoder):
             word_VR = np.ascontiguousarray(found.user_UR[train.n_users :] * scale_R, dtype=np.float32)
         self._keep(found.item_IR, word_VR, shares(found, choice.l2))
 
-    def _spectrum(self, histories: Histories, choice: Choice) -> Spectrum:
+    def _spectrum(self, histories: Histories, choice: Choice, *, most: int | None = None) -> Spectrum:
         """Decompose the interactions, with the words below them."""
         from scipy.sparse import vstack
 
@@ -190,8 +191,8 @@ class Ease(Encoder):
             degree_U = np.concatenate([degree_U, np.asarray(text_VI.sum(axis=1), np.float32).ravel()])
             degree_I = degree_I + np.asarray(text_VI.sum(axis=0), np.float32).ravel()
         generator = self._context.numpy_generator("ease")
-        given = self.settings
-        return decompose(matrix, given.rank, degree_U, degree_I, generator=generator, n_iter=given.n_iter)
+        rank = min(self.settings.rank, most or self.settings.rank)
+        return decompose(matrix, rank, degree_U, degree_I, generator=generator, n_iter=self.settings.n_iter)
 
     def _choices(self) -> Iterator[Choice]:
         """Yield what is tried first: powers and penalties, without words unless their weight is given."""
@@ -233,7 +234,8 @@ class Ease(Encoder):
         best, solved, found = (-1.0, choices[0]), None, None
         for choice in choices:
             if found is None or solved != choice[1:]:
-                solved, found = choice[1:], self._spectrum(kept, choice)
+                most = None if choice.words else CHOOSING_RANK
+                solved, found = choice[1:], self._spectrum(kept, choice, most=most)
             item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
             (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
             best = max(best, (value, choice), key=lambda entry: entry[0])

@@ -16,8 +16,8 @@ __all__ = ["Candidate", "shortlist"]
 
 MANY_ROWS = 3_000_000
 """Rows from which an epoch over the graph takes minutes on a few cores."""
-MANY_ITEMS = 200_000
-"""Items from which the vectors of an item-item regression of 1,024 numbers take a gigabyte."""
+MANY_ITEMS = 100_000
+"""Items from which the vectors of an item-item regression, of 2,048 numbers, take nearly a gigabyte."""
 
 
 @dataclass(frozen=True)
