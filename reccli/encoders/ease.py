@@ -59,7 +59,12 @@ class Ease(Encoder):
     Where items have texts, each word is one more row, as a user who has met the items whose texts have it: row w of `T`
     holds the weight of w in each text (`reccli.nn.vocabulary`, unit texts), so scaled that a whole text counts as much
     as `settings.words` interactions. Items with few interactions borrow from those with the same words, and items that
-    nobody met are predicted by their words alone: v = t T' P / s.
+    nobody met are predicted by their words alone. An item that comes later is no column of `X'`, so nothing of it is to
+    be taken out: it is predicted from all items there are, as one more column would be:
+
+    ::
+
+        item = f^(1/2) v        v = t T' P / s
 
     Args:
         settings.rank: Components; with at least as many as users or items, exact.
@@ -145,7 +150,7 @@ class Ease(Encoder):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, NR on the CPU."""
         vector_NR = self.vocabulary.weighted(texts) @ self.word_VR.cpu().numpy()
-        return torch.from_numpy(ease_vectors(vector_NR, self.share_R.cpu().numpy())[0])
+        return torch.from_numpy(ease_vectors(vector_NR, self.share_R.cpu().numpy())[1])
 
     def warm_items(self) -> Tensor:
         """Return which items have been met in training, or have known words."""

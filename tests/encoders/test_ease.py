@@ -91,14 +91,24 @@ def test_words_are_further_rows_of_the_closed_form(power: float) -> None:
     assert encoder.warm_items().tolist() == [True] * 7 + [False] + [True] * 2
 
 
-def test_new_items_have_the_vectors_of_items_with_their_words_that_nobody_met() -> None:
-    _, data = worded_world()
-    encoder = Ease(Ease.Settings(l2=0.05, user_power=0.0, words=4.0))
+@pytest.mark.parametrize("text", ["red", "fish runs fox", TEXTS[9]])
+@pytest.mark.parametrize("l2", [0.0005, 0.05])
+def test_new_items_are_predicted_as_further_columns_of_the_closed_form(text: str, l2: float) -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    matrix_UI, data = worded_world()
+    encoder = Ease(Ease.Settings(l2=l2, user_power=0.0, words=4.0))
     encoder.setup(data, Context())
     assert encoder.serves_new_items
-    told_NR, item_IR = encoder.encode_texts([TEXTS[9], "nothing known"]), encoder.export_items()
-    np.testing.assert_allclose(told_NR[0], item_IR[9], atol=1e-5)
-    assert not told_NR[1].any()
+    told_V = TfidfVectorizer(sublinear_tf=True, min_df=3).fit(TEXTS).transform([text]).toarray()[0]
+    stacked_MI = np.concatenate([matrix_UI, 2.0 * literal_words()])
+    penalty = l2 * np.linalg.svd(stacked_MI, compute_uv=False)[0] ** 2
+    new_M1 = np.concatenate([np.zeros(len(matrix_UI)), 2.0 * told_V])[:, None]
+    wanted_U = matrix_UI @ closed_form(np.concatenate([stacked_MI, new_M1], axis=1), penalty)[:-1, -1]
+    got_NU = (encoder.encode_texts([text, "nothing known"]) @ encoder.export_users(data.train).T).numpy()
+    np.testing.assert_allclose(got_NU[0], wanted_U, atol=2e-5)
+    assert np.abs(wanted_U).max() > 0.001
+    assert not got_NU[1].any()
 
 
 def test_words_are_chosen_where_they_tell_and_left_out_where_they_do_not() -> None:
