@@ -6,7 +6,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reccli.artifacts import Prepared
 from reccli.errors import (
@@ -101,8 +100,7 @@ def _tried(
     for candidate in candidates:
         control.check_stop()
         control.say(f"trying {candidate.encoder}: {candidate.why}")
-        own: dict[str, Any] = {"encoder": candidate.encoder, "name": f"{name}-{candidate.encoder}"}
-        settings = base.model_copy(update=own | dict(candidate.settings))
+        settings = base.model_copy(update={"encoder": candidate.encoder, "name": f"{name}-{candidate.encoder}"})
         try:
             version = finetune(workspace, settings, control).version
         except LEFT_OUT as error:
@@ -153,8 +151,7 @@ def _adopt(workspace: Workspace, best: _Tried, name: str, control: Control) -> t
 def _told(workspace: Workspace, adopted: tuple[str, Version], best: _Tried) -> StageResult:
     status, version = adopted
     facts = dict(version.manifest.facts)
-    lines = (
-        f"recipe: {best.candidate.encoder}, {best.candidate.why}  valid {facts['metric']} {best.value:.4f}",
-        f"wrote {workspace.path}/finetune/{version.name} (as {best.version.name})",
-    )
-    return StageResult("finetune", status, version, (), lines, facts, "reccli evaluate")
+    lines = [f"recipe: {best.candidate.encoder}, {best.candidate.why}  valid {facts['metric']} {best.value:.4f}"]
+    if status == "done":
+        lines.append(f"wrote {workspace.path}/finetune/{version.name} (as {best.version.name})")
+    return StageResult("finetune", status, version, (), tuple(lines), facts, "reccli evaluate")

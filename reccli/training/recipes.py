@@ -6,9 +6,7 @@ what may be best on such data, not to know which is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from reccli.training.data_profile import DataProfile
 
@@ -27,12 +25,10 @@ class Candidate:
     Args:
         encoder: Its encoder; loss, sampler, sizes and budget are what the encoder prefers on this data.
         why: Half a sentence for people.
-        settings: Settings that differ from these preferences.
     """
 
     encoder: str
     why: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def shortlist(profile: DataProfile) -> list[Candidate]:
@@ -56,14 +52,14 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
 
 
 def _ratings(profile: DataProfile) -> list[Candidate]:
-    found = [Candidate("mf", "ratings by vectors of users and items", {"task": "rating"})]
+    found = [Candidate("mf", "ratings by vectors of users and items")]
     if profile.text:
-        found.insert(0, Candidate("tastes", "ratings, and texts that say what they were given for", {"task": "rating"}))
+        found.insert(0, Candidate("tastes", "ratings, and texts that say what they were given for"))
     return found
 
 
 def _clicks(profile: DataProfile) -> list[Candidate]:
     return [
-        Candidate("mf", "clicks by vectors of users and items", {"task": "ctr"}),
-        Candidate("history", "clicks by what was met before", {"task": "ctr"}),
+        Candidate("mf", "clicks by vectors of users and items"),
+        Candidate("history", "clicks by what was met before"),
     ]

@@ -59,7 +59,9 @@ def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> No
 def test_a_second_call_is_up_to_date_and_trains_nothing(workspace: Workspace) -> None:
     finetune_by_recipe(workspace, settings(), Control())
     before = {name: workspace.current("finetune", name).manifest.finished for name in workspace.runs("finetune")}
-    assert finetune_by_recipe(workspace, settings(), Control()).status == "up to date"
+    result = finetune_by_recipe(workspace, settings(), Control())
+    assert result.status == "up to date"
+    assert not any(line.startswith("wrote") for line in result.lines)
     after = {name: workspace.current("finetune", name).manifest.finished for name in workspace.runs("finetune")}
     assert before == after
 
@@ -71,6 +73,12 @@ def test_a_refit_trains_the_winner_on_all_rows(workspace: Workspace) -> None:
     winner = workspace.current("finetune", "auto").manifest.settings["encoder"]
     assert result.version.manifest.settings["encoder"] == winner
     assert result.version.manifest.facts["parts"] == ["train", "valid"]
+
+
+def test_tasks_beside_the_first_one_are_trained_too(tmp_path: Path) -> None:
+    workspace = shop(tmp_path, split="random", task="rating")
+    finetune_by_recipe(workspace, settings(task="rating,ranking:0.3"), Control())
+    assert workspace.current("finetune", "auto").manifest.facts["side_tasks"] == {"ranking": 0.3}
 
 
 def test_what_the_recipe_chooses_must_not_be_set(workspace: Workspace) -> None:
