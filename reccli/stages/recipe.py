@@ -26,7 +26,8 @@ from reccli.workspace import Draft, Version, Workspace
 __all__ = ["finetune_by_recipe"]
 
 NAME = "auto"
-OWN = ("encoder", "loss", "sampler", "aux", "similarity", "encoder_settings", "loss_settings", "sampler_settings")
+PARTS = ("encoder", "loss", "sampler", "aux")
+OWN = (*PARTS, "similarity", *(f"{kind}_settings" for kind in PARTS))
 LEFT_OUT = (ConfigError, DataError, DivergedError, OutOfMemoryError, MissingExtraError)
 """What keeps one encoder from being trained, where others may still be."""
 

@@ -87,6 +87,8 @@ def test_what_the_recipe_chooses_must_not_be_set(workspace: Workspace) -> None:
     assert caught.value.hint == "leave out --loss, or --recipe"
     with pytest.raises(ConfigError, match=r"chooses encoder\.\*, which"):
         finetune_by_recipe(workspace, settings(encoder_settings={"dim": 4}), Control())
+    with pytest.raises(ConfigError, match=r"chooses aux\.\*, which"):
+        finetune_by_recipe(workspace, settings(aux_settings={"noise": 0.1}), Control())
 
 
 def test_a_plan_trains_nothing(workspace: Workspace) -> None:
