@@ -127,6 +127,9 @@ def _open(
     if (settings.compare or settings.ensemble) and len(settings.runs) < 2:
         what = "--compare" if settings.compare else "--ensemble"
         raise ConfigError(f"{what} needs two runs", hint="reccli status lists them")
+    if not settings.ensemble and (settings.weights or settings.mix != "score"):
+        what = "weight" if settings.weights else "mix"
+        raise ConfigError(f"--{what} is of runs taken as one", hint=f"--ensemble, or leave out --{what}")
     names: Sequence[str | None] = settings.runs or (None,)
     served = [open_run(workspace, name, KNOWN_PARTS[settings.split], control, device=device) for name in names]
     first = served[0]

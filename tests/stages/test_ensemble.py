@@ -155,6 +155,16 @@ def test_evaluate_needs_two_runs(workspace: Workspace) -> None:
         evaluate(workspace, EvaluateSettings(runs=("ease",), ensemble=True, device="cpu"), Control())
 
 
+@pytest.mark.parametrize(("name", "given"), [("weight", {"weights": ("auto",)}), ("mix", {"mix": "rank"})])
+def test_what_is_of_an_ensemble_is_refused_where_runs_are_measured_alone(
+    workspace: Workspace, name: str, given: dict[str, Any]
+) -> None:
+    runs = ("ease", "mf-softmax")
+    with pytest.raises(ConfigError, match=f"--{name} is of runs taken as one") as caught:
+        evaluate(workspace, EvaluateSettings(runs=runs, device="cpu", **given), Control())
+    assert caught.value.hint == f"--ensemble, or leave out --{name}"
+
+
 def test_ratings_are_the_weighted_mean_of_what_runs_predict(tmp_path: Path) -> None:
     workspace = shop(tmp_path, users=12, items=12, task="rating")
     for encoder in ("mf", "history"):
