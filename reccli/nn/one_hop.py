@@ -6,6 +6,7 @@ U users, I items, B users of a block.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,24 +58,29 @@ class OneHop:
 
     def item_scale(self, item_power: float) -> npt.NDArray[np.float32]:
         """Return what the scores of each item are multiplied by, c d_i^(-q), I."""
-        degree_U, degree_I = self._degrees()
+        degree_U, degree_I = self._degrees
         constant = _mean(degree_U) ** (self.user_power - 1) * _mean(degree_I) ** (self.history_power + item_power - 1)
         return np.asarray(constant * power_of(degree_I, -item_power), np.float32)
 
     def hops(self, seen_BI: csr_matrix) -> csr_matrix:
         """Return by how much each user is reached from histories, BU; times `matrix_UI` and the item scale: scores."""
-        degree_U, degree_I = self._degrees()
-        said_IU = by_power(self.matrix_UI.T.tocsr(), degree_I, -self.history_power)
-        return (by_power((seen_BI @ said_IU).T.tocsr(), degree_U, -self.user_power).T).tocsr()
+        degree_U, _ = self._degrees
+        return (by_power((seen_BI @ self._said_IU).T.tocsr(), degree_U, -self.user_power).T).tocsr()
 
     def weights(self, item_power: float, most: int) -> csr_matrix:
         """Return W with the `most` largest of each row j, and nothing on the diagonal, II."""
-        degree_U, degree_I = self._degrees()
+        degree_U, degree_I = self._degrees
         half_IU = by_power(self.matrix_UI, degree_U, -self.user_power).T.tocsr()
         from_IU = by_power(half_IU, degree_I, -self.history_power)
         to_IU = by_power(self.matrix_UI.T.tocsr(), self.item_scale(item_power), 1.0)
         return nearest(from_IU, to_IU, most, same=True)
 
+    @cached_property
+    def _said_IU(self) -> csr_matrix:
+        _, degree_I = self._degrees
+        return by_power(self.matrix_UI.T.tocsr(), degree_I, -self.history_power)
+
+    @cached_property
     def _degrees(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         return (
             np.asarray(self.matrix_UI.sum(axis=1), np.float64).ravel(),

@@ -94,17 +94,17 @@ def best_mixture(held: Trial, found: Spectrum, hop: OneHop, filters: Sequence[Fi
     """
     seen_R = {tried.recency: aged(held.seen, tried.recency) for tried in filters}
     hopping = any(tried.one_hop for tried in filters)
-    reached_R = {r: hop.hops(history_matrix(seen)) for r, seen in seen_R.items()} if hopping else {}
 
     def variants(low: int, high: int) -> Iterator[Tensor]:
         before: Filter | None = None
         hop_BI = dense_BI = torch.zeros(0)
         for tried in filters:
+            seen = seen_R[tried.recency].rows(np.arange(low, high))
             if hopping and (before is None or before.recency != tried.recency):
-                hop_BI = torch.from_numpy((reached_R[tried.recency][low:high] @ hop.matrix_UI).toarray()).float()
+                # block by block: over popular items a history of some rows reaches nearly every user
+                hop_BI = torch.from_numpy((hop.hops(history_matrix(seen)) @ hop.matrix_UI).toarray()).float()
             if before is None or (before.recency, before.l2) != (tried.recency, tried.l2):
                 item_IR, history_IR = filter_vectors(found, tried)
-                seen = seen_R[tried.recency].rows(np.arange(low, high))
                 dense_BI = torch.from_numpy(fold_in(seen, history_IR)) @ torch.from_numpy(item_IR).T
             before = tried
             scale_I = torch.from_numpy(hop.item_scale(tried.item_power) * np.float32(tried.one_hop))

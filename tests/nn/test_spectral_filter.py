@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from reccli.api import Context, Histories, TrainingData
+from reccli.nn import sparse_choice
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.spectral import spectrum
@@ -55,6 +57,23 @@ def test_values_are_those_of_the_scores(which: int) -> None:
     value, best = best_mixture(held, found, hop, tried)
     assert value == pytest.approx(max(values))
     assert best == tried[int(np.argmax(values))]
+
+
+def test_no_more_users_than_a_block_holds_hop_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_choice, "BLOCK", 7)
+    asked: list[int] = []
+    hops = OneHop.hops
+
+    def watched(hop: OneHop, seen_BI: csr_matrix) -> csr_matrix:
+        asked.append(seen_BI.shape[0])
+        return hops(hop, seen_BI)
+
+    monkeypatch.setattr(OneHop, "hops", watched)
+    held = some_trial()
+    found = spectrum(held.kept, 8, generator=np.random.default_rng(0))
+    hop = OneHop.of(held.kept, user_power=0.7, history_power=0.4)
+    best_mixture(held, found, hop, [replace(PLAIN, one_hop=2.0), replace(PLAIN, one_hop=2.0, recency=0.8)])
+    assert max(asked) <= 7
 
 
 def test_the_spectrum_alone_is_tried_at_all_ranks() -> None:
