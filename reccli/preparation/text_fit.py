@@ -21,6 +21,7 @@ MOST_ROWS = 300_000
 FEWEST_ROWS = 1_000
 COMMON = 0.05
 """Share of items from which a word tells nothing of taste."""
+BLOCK_USERS = 1024
 FAR = (-5, -4, -3, 3, 4, 5)
 """Moves that are no plausible mistake: what they reach is chance."""
 
@@ -78,7 +79,7 @@ def text_fit(rows: pl.DataFrame, items: pl.DataFrame) -> TextFit | None:
         return None
     met_UI = _met(rows, items.height)
     word_IV = _words(items["text"])
-    if not word_IV.nnz:
+    if not word_IV.nnz or not met_UI.nnz:
         return None
     count_I = np.asarray(met_UI.sum(axis=0)).ravel()
     length_U = np.asarray(met_UI.sum(axis=1)).ravel()
@@ -141,8 +142,11 @@ def _moved(word_IV: csr_matrix, number_I: npt.NDArray[np.int64], by: int) -> csr
 def _lift(met_UI: csr_matrix, word_IV: csr_matrix, count_I: Any, together: float) -> float:
     """Return observed over expected products of the words of two items that a user has met."""
     square_I = np.asarray(word_IV.multiply(word_IV).sum(axis=1)).ravel()
-    sum_UV = met_UI @ word_IV
-    observed = float(sum_UV.multiply(sum_UV).sum() - count_I @ square_I)
+    total = 0.0
+    for low in range(0, met_UI.shape[0], BLOCK_USERS):  # the words of all that all users have met may fill the memory
+        sum_BV = met_UI[low : low + BLOCK_USERS] @ word_IV
+        total += float(np.square(sum_BV.data).sum())
+    observed = total - float(count_I @ square_I)
     all_V = count_I @ word_IV
     expected = together * float(all_V @ all_V - (count_I**2) @ square_I)
     return observed / expected if expected > 0 else 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import polars as pl
 import pytest
@@ -83,6 +85,28 @@ def test_a_part_of_the_users_tells_enough(monkeypatch: pytest.MonkeyPatch) -> No
     found = text_fit(rows, items)
     assert found is not None
     assert found.warning is not None
+
+
+def test_a_user_with_more_rows_than_are_read_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, items = world()
+    monkeypatch.setattr(module, "MOST_ROWS", 2)
+    assert text_fit(rows, items) is None
+
+
+def test_long_texts_of_many_users_are_added_up_in_little_memory() -> None:
+    draw = np.random.default_rng(3)
+    users, n_items, met, words = 6000, 400, 8, 120
+    texts = [" ".join(f"w{word}" for word in draw.integers(0, 20_000, words)) for _ in range(n_items)]
+    items = pl.DataFrame({"item_id": [str(number) for number in range(n_items)], "text": texts})
+    item_E = np.concatenate([draw.choice(n_items, met, replace=False) for _ in range(users)])
+    rows = pl.DataFrame({"user": np.repeat(np.arange(users), met), "item": item_E})
+    tracemalloc.start()
+    try:
+        assert text_fit(rows, items) is not None
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * users * met * words * 12  # of the words of all users at once
 
 
 def test_ids_that_are_no_numbers_few_rows_and_missing_texts_tell_nothing() -> None:
