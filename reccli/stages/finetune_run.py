@@ -14,7 +14,7 @@ import numpy as np
 from reccli import failpoint, registry
 from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared, vectors_frame
-from reccli.errors import DataError, DivergedError
+from reccli.errors import DataError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
@@ -195,11 +195,10 @@ def _write(
     import polars as pl
     import torch
 
+    from reccli.training.validation import check_finite
+
     user_US, item_IS = model.user_vectors(data.train), model.item_vectors()
-    for name, vectors in (("user", user_US), ("item", item_IS)):
-        finite = vectors.finite if isinstance(vectors, MixedVectors) else np.isfinite(vectors).all()
-        if not finite:
-            raise DivergedError(f"{name} vectors are not finite after training", hint="lower the rate: --learning-rate")
+    check_finite(model, user_US, item_IS)
     draft.write("user_vectors", vectors_frame("user", user_US))
     draft.write("item_vectors", vectors_frame("item", item_IS))
     draft.write_tensors("weights.safetensors", model.stored_state())

@@ -15,11 +15,11 @@ from reccli import registry
 from reccli.api.data import Histories
 from reccli.api.metric import LabelMetric, RankingMetric, RatingMetric
 from reccli.api.vectors import MixedVectors, pair_products
-from reccli.errors import ConfigError
+from reccli.errors import ConfigError, DivergedError
 from reccli.training.health import HealthSample
 from reccli.training.model import ScoringModel
 
-__all__ = ["MOST_USERS", "Validator", "parse_metric"]
+__all__ = ["MOST_USERS", "Validator", "check_finite", "parse_metric"]
 
 Stored = np.ndarray | MixedVectors
 MOST_USERS = 5000
@@ -53,6 +53,19 @@ def parse_metric(text: str, task: str) -> tuple[Any, int | None]:
     if getattr(metric, "higher_is_better", None) is None:
         raise ConfigError(f"metric '{text}' has no better or worse", hint=f"--metric {example}")
     return metric, None
+
+
+def check_finite(model: ScoringModel, user_US: Stored, item_IS: Stored) -> None:
+    """Refuse the vectors of a training that has run away before they are searched or stored.
+
+    Raises:
+        DivergedError: A number in them is not finite.
+    """
+    for name, vectors in (("user", user_US), ("item", item_IS)):
+        finite = vectors.finite if isinstance(vectors, MixedVectors) else np.isfinite(vectors).all()
+        if not finite:
+            hint = None if model.loss is None else "lower the rate: --learning-rate"
+            raise DivergedError(f"{name} vectors are not finite after training", hint=hint)
 
 
 @dataclass
@@ -94,11 +107,16 @@ class Validator:
         self._sample: HealthSample | None = None
 
     def __call__(self, model: ScoringModel) -> dict[str, float]:
-        """Return the metric by name, and numbers of health; empty where there is nothing to validate on."""
+        """Return the metric by name, and numbers of health; empty where there is nothing to validate on.
+
+        Raises:
+            DivergedError: Vectors are not finite.
+        """
         if not len(self.user_V):
             return {}
         measure: Callable[..., float] = self._values if self.k is None else self._lists
         user_VS, item_IS = self._users(model), model.item_vectors()
+        check_finite(model, user_VS, item_IS)
         return {self.name: measure(user_VS, item_IS, model), **self._health(user_VS, item_IS, model)}
 
     @property

@@ -10,7 +10,7 @@ import torch
 from shop import shop
 from tiny_bert import tiny_bert
 
-from reccli.errors import Interrupted
+from reccli.errors import DivergedError, Interrupted
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.stages.finetune import finetune
@@ -80,3 +80,11 @@ def test_a_closed_form_is_measured_on_train_rows_too(tmp_path: Path) -> None:
     settings = FinetuneSettings(encoder="spectral", device="cpu", train_metric=True)
     facts = finetune(shop(tmp_path / "shop"), settings, Control()).version.manifest.facts
     assert facts["train_value"] is not None
+
+
+@pytest.mark.parametrize(("task", "loss"), [("ranking", "softmax"), ("rating", "mse")])
+def test_a_training_that_runs_away_between_validations_is_told_as_such(task: str, loss: str, tmp_path: Path) -> None:
+    workspace = shop(tmp_path, users=12, items=12, task=task)
+    settings = FinetuneSettings(encoder="history", loss=loss, learning_rate=1e20, epochs=3, device="cpu", threads=1)
+    with pytest.raises(DivergedError):
+        finetune(workspace, settings, Control())
