@@ -268,8 +268,10 @@ class Study:
         begun = time.monotonic()
         for epoch, reported in sorted(before.intermediate_values.items()):
             trial.report(reported, epoch)
-        facts: dict[str, Any] = {name: fact for name, fact in before.user_attrs.items() if name in ("epoch", "epochs")}
-        facts["message"] = f"the same settings as trial {before.number}"
+        kept = ("epoch", "epochs", "kind")
+        facts: dict[str, Any] = {name: fact for name, fact in before.user_attrs.items() if name in kept}
+        failed = f": {before.user_attrs['message']}" if before.state == TrialState.FAIL else ""
+        facts["message"] = f"the same settings as trial {before.number}{failed}"
         value = before.value if before.state == TrialState.COMPLETE else None
         self._tell(trial, before.state, facts, begun, value)
 

@@ -156,6 +156,19 @@ def test_a_failed_trial_is_recorded_and_the_search_goes_on(tmp_path: Path) -> No
     assert opened.best().values["kind"] == "good"
 
 
+def test_a_repeated_failure_is_told_as_the_first_one(tmp_path: Path) -> None:
+    def failing(values: Mapping[str, Any], report: Callable[[int, float], None]) -> Measured:
+        raise DivergedError("loss is nan")
+
+    whole = [known_search.Parameter("size", known_search.Range(1, 3), whole=True)]
+    with known_search.Study(tmp_path, whole, seed=1, higher_is_better=True, recoverable=(DivergedError,)) as opened:
+        opened.run(failing, 9)
+        repeated = [a for a in opened.attempts() if a.facts["message"].startswith("the same settings as trial ")]
+    assert repeated
+    assert {attempt.facts["kind"] for attempt in repeated} == {"diverged"}
+    assert all(attempt.facts["message"].endswith(": loss is nan") for attempt in repeated)
+
+
 def test_a_bug_ends_the_search_and_is_not_tried_again(tmp_path: Path) -> None:
     def broken(values: Mapping[str, Any], report: Callable[[int, float], None]) -> Measured:
         raise KeyError("surprise")
