@@ -194,7 +194,7 @@ def _frame(whole: Ensemble, best: tuple[float, ...], measure: Measure) -> pl.Dat
 
 def _chosen_before(workspace: Workspace, members: Sequence[Served], mix: str) -> Version:
     """Return the choice for the runs that some were refitted from."""
-    names = [_base_name(member.name) for member in members]
+    names = [_base_name(member) for member in members]
     hint = f"reccli evaluate {' '.join(f'--run {name}' for name in names)} --ensemble --weight auto --mix {mix}"
     try:
         version = workspace.current("ensemble", _key(members))
@@ -211,7 +211,7 @@ def _chosen_before(workspace: Workspace, members: Sequence[Served], mix: str) ->
 
 def _same_settings(workspace: Workspace, told: Manifest, member: Served) -> bool:
     """Return whether a run is the one that was weighed, or was refitted from it."""
-    name = _base_name(member.name)
+    name = _base_name(member)
     fingerprint = told.parents.get(f"finetune/{name}", "")
     if member.name == name:
         return member.version.fingerprint == fingerprint
@@ -226,18 +226,20 @@ def _same_settings(workspace: Workspace, told: Manifest, member: Served) -> bool
 
 
 def _key(members: Sequence[Served]) -> str:
-    return f"ensemble-{'-'.join(_base_name(member.name) for member in members)}"[:90]
+    return f"ensemble-{'-'.join(_base_name(member) for member in members)}"[:90]
 
 
-def _base_name(name: str) -> str:
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+def _base_name(member: Served) -> str:
+    """Return the name of the run that a run was refitted from, its own where it is no refit, whatever it is called."""
+    suffix = next((suffix for suffix in SUFFIXES if member.name.endswith(suffix)), "")
+    return member.name.removesuffix(suffix) if member.facts.get("refit") else member.name
 
 
 def _told(members: Sequence[Served], weight_M: Sequence[float], facts: dict[str, Any]) -> str:
     shown = ", ".join(
         f"{member.name} {weight:g}" for member, weight in zip(members, np.round(weight_M, 4), strict=True)
     )
-    alone = ", ".join(f"{facts['alone'][_base_name(member.name)]:.4f}" for member in members)
+    alone = ", ".join(f"{facts['alone'][_base_name(member)]:.4f}" for member in members)
     return (
         f"weights chosen on validation: {shown}  {facts['metric']} {facts['value']:.4f} "
         f"(alone {alone}; equal weights {facts['equal']:.4f})"

@@ -116,6 +116,16 @@ def test_the_test_part_is_never_looked_at(
     assert asked == {"train", "valid"}
 
 
+def test_a_run_may_be_called_as_if_it_were_a_refit(workspace: Workspace) -> None:
+    train(workspace, "mf", name="other-refit")
+    served = members(workspace, "spectral", "other-refit")
+    found = weights_of(workspace, served, ("auto",), "score", Control())
+    assert found.told is not None
+    assert "other-refit " in found.told
+    assert found.facts["alone"].keys() == {"spectral", "other-refit"}
+    assert workspace.current("ensemble", "ensemble-spectral-other-refit").read("weights").height == 2
+
+
 def test_the_choice_is_stored_and_found_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = ("spectral", "history")
     settings = EvaluateSettings(
