@@ -55,7 +55,8 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
         control: How to run.
 
     Raises:
-        ConfigError: Something is set that the recipe chooses.
+        ConfigError: Something is set that the recipe chooses, or the metric does not fit.
+        MissingArtifactError: Nothing is prepared, or the pretrain run asked for is not there.
         DataError: There is no validation part to choose on.
         ReccliError: No candidate could be trained; the last one's error.
     """
@@ -66,6 +67,7 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     prepared = Prepared(workspace.current("prepare"))
     if not len(prepared.histories("valid")):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
+    _check_names(workspace, prepared, settings)
     candidates = _candidates(prepared, settings, control)
     base = settings.model_copy(update={"recipe": None, "refit": False, "as_of": "now"})
     name = settings.name or NAME
@@ -78,6 +80,17 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
         final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
         return finetune(workspace, final, control)
     return _told(workspace, adopted, best)
+
+
+def _check_names(workspace: Workspace, prepared: Prepared, settings: FinetuneSettings) -> None:
+    """Refuse a metric or a pretrain run that there is not before anything is trained."""
+    from reccli.training.tasks import task_of
+    from reccli.training.validation import parse_metric
+
+    if settings.metric is not None:
+        parse_metric(settings.metric, task_of(settings.task, prepared))
+    if settings.pretrained not in (None, "none"):
+        workspace.current("pretrain", settings.pretrained)
 
 
 def _candidates(prepared: Prepared, settings: FinetuneSettings, control: Control) -> list[Candidate]:

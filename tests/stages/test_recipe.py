@@ -91,6 +91,15 @@ def test_what_the_recipe_chooses_must_not_be_set(workspace: Workspace) -> None:
         finetune_by_recipe(workspace, settings(aux_settings={"noise": 0.1}), Control())
 
 
+def test_names_that_there_are_not_are_told_before_anything_is_trained(workspace: Workspace) -> None:
+    warned: list[str] = []
+    with pytest.raises(ConfigError, match="no metric called 'ndgc'"):
+        finetune_by_recipe(workspace, settings(metric="ndgc@10"), Control(warn=warned.append))
+    with pytest.raises(MissingArtifactError, match="pretrain has not run"):
+        finetune_by_recipe(workspace, settings(pretrained="nothing"), Control(warn=warned.append))
+    assert (warned, workspace.runs("finetune")) == ([], [])
+
+
 def test_a_plan_trains_nothing(workspace: Workspace) -> None:
     result = finetune_by_recipe(workspace, settings(), Control(dry_run=True))
     assert (result.status, result.why) == ("planned", ("3 encoders are to be compared",))
