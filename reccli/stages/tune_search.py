@@ -75,7 +75,8 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
         )
     if base.recipe is not None:
         raise ConfigError(
-            "tune searches around one recipe, and a recipe that chooses is several", hint="--encoder NAME"
+            "tune searches around one recipe, and a recipe that chooses is several",
+            hint="leave finetune.recipe out, and name one: --encoder NAME",
         )
     prepared = Prepared(workspace.current("prepare"))
     if not len(prepared.histories("valid")):

@@ -258,8 +258,9 @@ def test_without_optuna_the_extra_is_named(workspace: Workspace, monkeypatch: py
 def test_what_cannot_be_searched_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which a refit has none of"):
         search(workspace, base={"refit": True})
-    with pytest.raises(ConfigError, match="tune searches around one recipe"):
+    with pytest.raises(ConfigError, match="tune searches around one recipe") as caught:
         search(workspace, base={"recipe": "auto"})
+    assert caught.value.hint == "leave finetune.recipe out, and name one: --encoder NAME"
     with pytest.raises(MissingArtifactError):
         search(Workspace(tmp_path / "empty"))
     whole = shop(tmp_path / "whole", split="random", ratios=(0.8, 0.0, 0.2))
