@@ -25,7 +25,7 @@ __all__ = ["Ease"]
 Float32 = npt.NDArray[np.float32]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
-WORDS = (8.0, 32.0)
+WORDS = (0.0, 8.0, 32.0)
 FEWEST = 3
 CHOOSING_USERS = 4096
 CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
@@ -211,7 +211,7 @@ class Ease(Encoder):
         return PENALTIES if self.settings.l2 == "auto" else [self.settings.l2]
 
     def _choose(self, data: TrainingData) -> Choice:
-        """Try powers and penalties, then, with the best power, weights of words and penalties."""
+        """Try powers and penalties, then, with the best power and all components, weights of words and penalties."""
         draw = self._context.numpy_generator
         kept, held = hold_out(data, 0.1, draw("ease held out"))
         user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
@@ -221,10 +221,11 @@ class Ease(Encoder):
         if len(user_B) > CHOOSING_USERS:
             user_B = np.sort(draw("ease users").choice(user_B, CHOOSING_USERS, replace=False))
         seen, relevant = kept.rows(user_B), held.rows(user_B)
-        value, best = self._best(list(self._choices()), kept, seen, relevant)
-        if self.settings.words == "auto" and self._text_VI is not None:
-            worded = [Choice(penalty, best.user_power, words) for words in WORDS for penalty in self._penalties()]
-            value, best = max((value, best), self._best(worded, kept, seen, relevant), key=lambda entry: entry[0])
+        value, best = self._best(list(self._choices()), kept, seen, relevant, most=CHOOSING_RANK)
+        weights = WORDS if self.settings.words == "auto" and self._text_VI is not None else (best.words,)
+        if len(weights) > 1 or min(self.settings.rank, data.n_users, data.n_items) > CHOOSING_RANK:
+            second = [Choice(penalty, best.user_power, words) for words in weights for penalty in self._penalties()]
+            value, best = self._best(second, kept, seen, relevant, most=self.settings.rank)
         told = "" if self._text_VI is None else f", words {best.words:g}"
         self._context.say(
             f"ease: l2 {best.l2}, user power {best.user_power}{told} chosen"
@@ -233,13 +234,12 @@ class Ease(Encoder):
         return best
 
     def _best(
-        self, choices: Sequence[Choice], kept: Histories, seen: Histories, relevant: Histories
+        self, choices: Sequence[Choice], kept: Histories, seen: Histories, relevant: Histories, *, most: int
     ) -> tuple[float, Choice]:
         """Return the best of some choices and its NDCG@20; neighbours that share a spectrum decompose once."""
         best, solved, found = (-1.0, choices[0]), None, None
         for choice in choices:
             if found is None or solved != choice[1:]:
-                most = None if choice.words else CHOOSING_RANK
                 solved, found = choice[1:], self._spectrum(kept, choice, most=most)
             item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
             (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
