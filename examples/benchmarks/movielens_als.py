@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -83,7 +84,8 @@ def rival_report(python: str, split: Path, out: Path) -> dict[str, float]:
     if not stored.is_file():
         begun = time.perf_counter()
         command = [python, str(HERE / "rivals" / "implicit_als.py"), str(split), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        advised = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # implicit has threads of its own, and says so
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=advised)
         report = json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - begun}
         stored.write_text(json.dumps(report))
     found: dict[str, float] = json.loads(stored.read_text())
