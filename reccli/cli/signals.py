@@ -6,6 +6,7 @@ signal raises `Interrupted` where the program stands; committed versions are saf
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -30,6 +31,7 @@ def install() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
+    atexit.register(_disarm)  # at exit Python gives signals back their defaults, and that of the timer kills
 
 
 def requested() -> int | None:
@@ -38,6 +40,8 @@ def requested() -> int | None:
     _State.interval = min(now - _State.last_poll, 60.0)
     _State.last_poll = now
     _State.seen = _State.signal_number is not None
+    if _State.seen:
+        _disarm()
     return _State.signal_number
 
 
@@ -56,3 +60,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 def _expire(number: int, frame: FrameType | None) -> None:
     if _State.signal_number is not None and not _State.seen:
         raise Interrupted(_State.signal_number)
+
+
+def _disarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
