@@ -39,6 +39,11 @@ TEXT: dict[str, list[str]] = {
     "LoRA, dropout .2": ["--set", "encoder.train=lora", "--set", "dropout=0.2"],
     "last 2, FGM .1": ["--set", "encoder.train=last-2", "--adversarial", "0.1"],
 }
+BEFORE: dict[str, list[str]] = {
+    "LoRA after SimCSE": [],
+    "LoRA, SimCSE, words deleted and cropped": ["--set", "objective.delete=0.2", "--set", "objective.crop=0.2"],
+}
+"""Rows of `--text` that pre-train on the texts first, without and with their augmentation."""
 
 
 def course(workspace: Path, name: str) -> tuple[int, dict[tuple[int, str], float]]:
@@ -74,22 +79,26 @@ def main() -> None:
     flags = [part for text in given.prepare for part in (f"--{text.split('=')[0]}", text.split("=", 1)[1])]
     reccli(given.out, "prepare", *given.files, "--split", "random", "--seed", "1", *flags)
     common = ["--encoder", "bert" if given.text else given.encoder, "--epochs", given.epochs, "--patience", "0"]
-    common += ["--set", "train_metric=true", "--set", "pretrained=none"]
+    common += ["--set", "train_metric=true"]
     common += [part for text in given.sets for part in ("--set", text)]
     print(f"{'remedy':<18} | best epoch: train, valid, gap | last epoch: train, valid, gap", flush=True)
-    table = TEXT if given.text else REMEDIES
+    table = TEXT | dict.fromkeys(BEFORE, TEXT["LoRA"]) if given.text else REMEDIES
     if unknown := sorted(set(given.rows) - set(table)):
         parser.error(f"no row {unknown[0]!r}; there are {', '.join(map(repr, table))}")
     for number, (label, more) in enumerate(table.items()):
         if given.rows and label not in given.rows:
             continue
-        reccli(given.out, "finetune", *common, *more, "--name", f"row-{number}")
+        start = "none"
+        if label in BEFORE:
+            start = f"before-{number}"
+            reccli(given.out, "pretrain", "--objective", "simcse", "--epochs", "3", *BEFORE[label], "--name", start)
+        reccli(given.out, "finetune", *common, *more, "--pretrained", start, "--name", f"row-{number}")
         print(line(label, given.out, f"row-{number}"), flush=True)
     if given.text:
         return
     runs = []
     for seed in ("1", "2", "3"):
-        reccli(given.out, "finetune", *common, "--seed", seed, "--name", f"seed-{seed}")
+        reccli(given.out, "finetune", *common, "--pretrained", "none", "--seed", seed, "--name", f"seed-{seed}")
         runs += ["--run", f"seed-{seed}"]
     options = ["--set", "split=valid", "--metric", "ndcg", "-k", "10", "--json"]
     singles = [runs[place : place + 2] for place in range(0, len(runs), 2)]
