@@ -66,10 +66,6 @@ def _body(common: Common, flags: dict[str, Any], *, train: str | None) -> None:
     """
 
     def call(workspace: Workspace, settings: Any, control: Control) -> StageResult:
-        if settings.recipe is not None:
-            from reccli.stages.recipe import finetune_by_recipe
-
-            return finetune_by_recipe(workspace, settings, control)
         from reccli.stages.finetune import finetune
 
         return finetune(workspace, settings, control)

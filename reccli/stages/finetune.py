@@ -25,7 +25,8 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     """Train, and store vectors.
 
     With `refit` the model is trained on all interactions for as many epochs as an earlier run of the same settings
-    chose; where there is none, that run is made first.
+    chose; where there is none, that run is made first. With `recipe` several encoders are tried, see
+    `reccli.stages.recipe`.
 
     Raises:
         ConfigError: Parts that do not fit each other or the data, or a teacher that must not be.
@@ -35,6 +36,10 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
         DivergedError: Training met a number that is not finite, or vectors have collapsed.
         Interrupted: A signal asked to stop; the same command goes on from the checkpoint.
     """
+    if settings.recipe is not None:
+        from reccli.stages.recipe import finetune_by_recipe
+
+        return finetune_by_recipe(workspace, settings, control)
     job = job_of(workspace, settings, control)
     recipe = job.recipe
     if settings.refit and recipe.trainable:

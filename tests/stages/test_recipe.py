@@ -154,3 +154,8 @@ def test_without_a_validation_part_there_is_nothing_to_choose_on(tmp_path: Path)
 def test_nothing_is_prepared(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifactError):
         finetune_by_recipe(Workspace(tmp_path / "none"), settings(), Control())
+
+
+def test_finetune_follows_a_recipe_that_it_is_given(workspace: Workspace) -> None:
+    result = stage.finetune(workspace, settings(), Control(dry_run=True))
+    assert result.why == ("3 encoders are to be compared",)
