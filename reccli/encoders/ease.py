@@ -75,7 +75,10 @@ class Ease(Encoder):
         settings.n_iter: Passes of the decomposition.
 
     Shapes:
-        histories -> UR; items -> IR.
+        histories -> UR; items -> IR; texts of new items -> NR.
+
+    Raises:
+        ConfigError: `words` is a number above 0, and the items have no texts.
 
     Notes:
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
