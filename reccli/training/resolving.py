@@ -10,6 +10,7 @@ from reccli import registry
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
 from reccli.training.auxiliaries import check_views, resolve_auxiliaries
+from reccli.training.fitting import VALUE_NEEDS, check_encoder, is_trainable, listed, misfit
 from reccli.training.loss_sum import traits_of
 from reccli.training.parts import names_of, parts_of, together
 from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
@@ -30,7 +31,6 @@ GENERAL: dict[str, Any] = {
     "average": 0.0,
 }
 SMALL = 25_000  # items up to which scores of the whole catalogue are cheap
-VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,7 @@ def resolve(
     encoder = registry.load("encoder", settings.encoder)
     check_views(settings)
     settings = resolve_auxiliaries(settings)
-    missing = encoder.needs - provides
-    if missing:
-        fitting = [name for name in registry.names("encoder") if not _needs("encoder", name) - provides]
-        raise _misfit(
-            f"encoder '{settings.encoder}' needs {_list(missing)}, which the data has not", "encoder", fitting
-        )
+    check_encoder(settings.encoder, encoder, data_task, provides)
     if not encoder.trainable:
         return _closed_form(settings, encoder)
     circumstances = provides | ({"small"} if n_items <= SMALL else frozenset())
@@ -149,15 +144,15 @@ def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, A
 def _closed_form(settings: FinetuneSettings, encoder: type[Any]) -> Recipe:
     """Return the recipe of an encoder without training; what only training could use is refused."""
     if settings.task is not None and settings.task != "ranking":
-        fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
-        raise _misfit(f"encoder '{settings.encoder}' is solved in closed form, and ranks", "encoder", fitting)
+        fitting = [name for name in registry.names("encoder") if is_trainable(name)]
+        raise misfit(f"encoder '{settings.encoder}' is solved in closed form, and ranks", "encoder", fitting)
     for kind in ("loss", "sampler"):
         given = getattr(settings, kind)
         if given is not None:
             for name in names_of(kind, given):
                 registry.find(kind, name)
-            fitting = [name for name in registry.names("encoder") if _is_trainable(name)]
-            raise _misfit(
+            fitting = [name for name in registry.names("encoder") if is_trainable(name)]
+            raise misfit(
                 f"encoder '{settings.encoder}' is solved in closed form: no training that {kind} '{given}' could steer",
                 "encoder",
                 fitting,
@@ -181,14 +176,14 @@ def _loss(settings: FinetuneSettings, preferred: str, data_task: str, provides: 
         ]
         hint = "reccli prepare --task rating" if "ratings" in missing else None
         lacking = next(part for part in names_of("loss", name) if _needs_for(part, data_task) - offered)
-        error = _misfit(f"loss '{lacking}' needs {_list(missing)}, which the data has not", "loss", fitting)
+        error = misfit(f"loss '{lacking}' needs {listed(missing)}, which the data has not", "loss", fitting)
         error.hint = f"{error.hint}; or {hint}" if hint else error.hint
         raise error
     task = next((task for need, task in VALUE_NEEDS.items() if need in needs), "ranking")
     wanted = data_task if settings.task is None else next(iter(parse_tasks(settings.task)))
     if settings.task is not None and task != wanted:
         fitting = [VALUE_LOSSES[wanted]] if wanted in VALUE_LOSSES else [preferred]
-        raise _misfit(f"loss '{name}' is for the task {task}, and the task is {wanted}", "loss", fitting)
+        raise misfit(f"loss '{name}' is for the task {task}, and the task is {wanted}", "loss", fitting)
     return name, task
 
 
@@ -200,7 +195,7 @@ def _sampler(settings: FinetuneSettings, preferred: str, loss_name: str, task: s
             fitting = [
                 name for name in registry.names("loss") if "negatives" in registry.load("loss", name).needs_for(task)
             ]
-            raise _misfit(
+            raise misfit(
                 f"loss '{loss_name}' uses no negatives: sampler '{settings.sampler}' would draw for nothing",
                 "loss",
                 fitting,
@@ -208,14 +203,14 @@ def _sampler(settings: FinetuneSettings, preferred: str, loss_name: str, task: s
         return None
     if loss.only_in_batch:
         if settings.sampler not in (None, "in-batch"):
-            raise _misfit(f"loss '{loss_name}' needs the batch's own items as negatives", "sampler", ["in-batch"])
+            raise misfit(f"loss '{loss_name}' needs the batch's own items as negatives", "sampler", ["in-batch"])
         return "in-batch"
     if settings.sampler is None:
         return preferred if loss.in_batch or preferred != "in-batch" else "uniform"
     registry.load("sampler", settings.sampler)
     if settings.sampler == "in-batch" and not loss.in_batch:
         others = [name for name in registry.names("sampler") if name != "in-batch"]
-        raise _misfit(f"loss '{loss_name}' cannot use the batch's own positives as negatives", "sampler", others)
+        raise misfit(f"loss '{loss_name}' cannot use the batch's own positives as negatives", "sampler", others)
     return settings.sampler
 
 
@@ -258,36 +253,6 @@ def _component_settings(
 def _gives_log_q(sampler: str | None, update: Mapping[str, Any]) -> bool:
     """Return whether the draws come with probabilities, so that a preference for the correction can hold."""
     return sampler is None or bool(registry.create("sampler", sampler, update["sampler_settings"]).gives_log_q)
-
-
-def _needs(kind: str, name: str) -> frozenset[str]:
-    component = _loaded(kind, name)
-    return frozenset({"broken"}) if component is None else component.needs
-
-
-def _is_trainable(name: str) -> bool:
-    component = _loaded("encoder", name)
-    return component is not None and bool(component.trainable)
-
-
-def _loaded(kind: str, name: str) -> Any:
-    """Return a component's class, or None where its plugin is broken: an advice must not fail for that."""
-    from reccli.errors import PluginError
-
-    try:
-        return registry.load(kind, name)
-    except PluginError:
-        return None
-
-
-def _misfit(message: str, kind: str, fitting: list[str]) -> ConfigError:
-    listing = ", ".join(fitting) if fitting else "none"
-    hint = f"--{kind} {fitting[0]}" if fitting else None
-    return ConfigError(f"{message}; {kind}{'es' if kind == 'loss' else 's'} that fit: {listing}", hint=hint)
-
-
-def _list(names: frozenset[str]) -> str:
-    return " and ".join(sorted(names))
 
 
 def _names(kind: str, text: str | None) -> list[str]:

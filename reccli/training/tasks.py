@@ -109,7 +109,7 @@ def resolve_sides(
 def _check_values(task: str, prepared: Prepared) -> None:
     values = prepared.interactions["value"]
     few = values.n_unique() < 2
-    if few or (task == "ctr" and not values.is_in([0, 1]).all()):
+    if few or (task == "ctr" and not ((values == 0) | (values == 1)).all()):
         what = "are all the same" if few else "are not 0 and 1 alone"
         raise ConfigError(
             f"task {task}: the values of the interactions {what}",

@@ -49,7 +49,7 @@ def test_texts_that_are_refused(text: str, match: str) -> None:
 
 
 def prepared(task: str, values: list[float]) -> Any:
-    return SimpleNamespace(task=task, interactions=pl.DataFrame({"value": values}))
+    return SimpleNamespace(task=task, interactions=pl.DataFrame({"value": values}, schema={"value": pl.Float32}))
 
 
 def test_the_data_must_have_what_the_task_predicts() -> None:
@@ -89,6 +89,13 @@ def test_the_second_loss_is_the_encoder_s_own_with_its_settings() -> None:
         ({"task": "ranking", "loss": "mse"}, "loss 'mse'"),
         ({"task": "rating", "encoder": "spectral"}, "'spectral' is solved in closed form, and ranks"),
         ({"task": "rating,ranking", "encoder": "bert-cross"}, "no vectors that a second task could share"),
+        (
+            {"task": "ranking", "encoder": "tastes"},
+            "^encoder 'tastes' predicts ratings, and the task is ranking; encod",
+        ),
+        ({"task": "ctr", "encoder": "tastes"}, "^encoder 'tastes' predicts ratings, and the task is ctr; encoders"),
+        ({"task": "ranking", "encoder": "bert-cross"}, "'bert-cross' predicts ratings or clicks, and the task is rank"),
+        ({"task": "ranking", "encoder": "bert-cross", "loss": "mse"}, "and the task is ranking"),
     ],
 )
 def test_what_does_not_fit_is_refused(values: dict[str, Any], match: str) -> None:
