@@ -24,7 +24,7 @@ from reccli.training.resolving import resolve
 from reccli.training.task import Plan
 
 ENCODERS = ("history", "lightgcn", "mf")
-CLOSED = ("popularity", "spectral")
+CLOSED = ("als", "popularity", "spectral")
 LOSSES = registry.names("loss")
 SAMPLERS = registry.names("sampler")
 SIMILARITIES = ("dot", "cosine", "euclidean")
