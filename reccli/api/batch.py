@@ -103,6 +103,8 @@ class LossInputs:
         known_BI: For a `table` loss: True where an item is a known positive of the user other than this row's, or None
             when it was not asked for (`Loss.masks_table`).
         log_q_N: Log proposal probability of shared negatives, or None.
+        count_N: How often each shared negative was drawn, where repeated draws come once, for a loss with
+            `counts_negatives`, float32; None where each came as often as it was drawn.
         target_B: The value to predict (a rating, or a 0/1 label).
         weight_B: Weight of each row.
         prediction_B: The score plus the biases and the mean that the training model learns for ratings and labels, or
@@ -124,6 +126,7 @@ class LossInputs:
     known_BN: Tensor | None = None
     known_BI: Tensor | None = None
     log_q_N: Tensor | None = None
+    count_N: Tensor | None = None
     prediction_B: Tensor | None = None
     groups: UserGroups | None = None
     n_items: int = 0

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from reccli.api.batch import LossInputs, LossOutput, UserGroups
+from reccli.api.batch import LossInputs, LossOutput
 from reccli.api.component import Component, ComponentSettings
 from reccli.errors import PluginError
 
@@ -30,6 +30,8 @@ class Loss(Component, nn.Module):
     """Whether a loss with `table` in `needs` wants `known_BI`; where a setting decides, the instance overrides it."""
     uses_groups: ClassVar[bool] = False
     """Whether it looks at `LossInputs.groups` (with shared negatives or a table), and computes shared scores once."""
+    counts_negatives: ClassVar[bool] = False
+    """Whether it weighs shared negatives by `LossInputs.count_N`, so that repeated draws need be scored but once."""
     in_batch: ClassVar[bool] = True
     """Whether negatives shared by the batch (in-batch ones too) make sense for it."""
     only_in_batch: ClassVar[bool] = False
@@ -67,14 +69,6 @@ class Loss(Component, nn.Module):
     def masked(score_BN: Tensor, known_BN: Tensor | None) -> Tensor:
         """Set scores of known positives to minus infinity, so that a softmax leaves them out."""
         return score_BN if known_BN is None else score_BN.masked_fill(known_BN, -torch.inf)
-
-    @staticmethod
-    def against_group_B(score_GN: Tensor, groups: UserGroups, positive_B: Tensor) -> Tensor:
-        """Return `log(exp(s_b) + sum over the user's unknown negatives of exp(s_bj)) - s_b`: GN, B -> B."""
-        # A finite stand-in for minus infinity: where a user knows all of them, the gradient is 0, not NaN.
-        lowest = torch.finfo(score_GN.dtype).min / 4
-        score_GN = score_GN if groups.known_GN is None else score_GN.masked_fill(groups.known_GN, lowest)
-        return torch.logaddexp(score_GN.logsumexp(1)[groups.place_B], positive_B) - positive_B
 
     @staticmethod
     def mean_over_negatives(each_BN: Tensor, known_BN: Tensor | None) -> Tensor:

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range, UserGroups
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import ConfigError
+from reccli.nn.log_sum import log_sum_exp
 
 __all__ = ["InfoNCE"]
 
@@ -71,25 +72,37 @@ class InfoNCE(Loss):
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
     uses_groups: ClassVar[bool] = True
+    counts_negatives: ClassVar[bool] = True
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return each row's negative log probability of the positive."""
-        if inputs.groups is not None and inputs.negative_ND is not None:
-            return LossOutput(self._of_groups_B(inputs, inputs.groups, inputs.negative_ND))
-        negative_BN = inputs.negative_score_BN() / self.settings.temperature
-        if self.settings.log_q:
-            negative_BN = negative_BN - self._correction_N(inputs)
-        negative_BN = self.masked(negative_BN, inputs.known_BN)
         positive_B = inputs.positive_score_B() / self.settings.temperature
-        logit_BP = torch.cat([positive_B.unsqueeze(1), negative_BN], dim=1)
-        first_B = torch.zeros(len(logit_BP), dtype=torch.int64, device=logit_BP.device)
-        return LossOutput(functional.cross_entropy(logit_BP, first_B, reduction="none"))  # fused: faster than logsumexp
+        if inputs.negative_ND is not None:
+            total_B = self._of_shared_B(inputs, inputs.negative_ND)
+        else:
+            if self.settings.log_q:
+                self._correction_N(inputs)
+            score_BN = inputs.negative_score_BN() / self.settings.temperature
+            # A finite stand-in for minus infinity: where all are known, the gradient is 0, not NaN.
+            lowest = torch.finfo(score_BN.dtype).min / 4
+            if inputs.known_BN is not None:
+                score_BN = score_BN.masked_fill(inputs.known_BN, lowest)
+            total_B = score_BN.logsumexp(1) if score_BN.shape[1] else torch.full_like(positive_B, lowest)
+        return LossOutput(functional.softplus(total_B - positive_B))
 
-    def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, negative_ND: Tensor) -> Tensor:
-        score_GN = inputs.similarity.matrix(groups.user_GD, negative_ND) / self.settings.temperature
-        if self.settings.log_q:
-            score_GN = score_GN - self._correction_N(inputs)
-        return self.against_group_B(score_GN, groups, inputs.positive_score_B() / self.settings.temperature)
+    def _of_shared_B(self, inputs: LossInputs, negative_ND: Tensor) -> Tensor:
+        """Return the logarithm of the sum over negatives that all rows share, once for each distinct user."""
+        groups, similarity, temperature = inputs.groups, inputs.similarity, self.settings.temperature
+        user_RD, known_RN = (inputs.user_BD, inputs.known_BN) if groups is None else (groups.user_GD, groups.known_GN)
+        shift_N = -self._correction_N(inputs) if self.settings.log_q else None
+        if inputs.count_N is not None:
+            log_count_N = inputs.count_N.to(user_RD.dtype).log()
+            shift_N = log_count_N if shift_N is None else shift_N + log_count_N
+        # Stored vectors give all products; what these lack of the similarity is constant for a user.
+        user_scaled_RD = similarity.stored_users(user_RD) / temperature
+        total_R = log_sum_exp(user_scaled_RD, similarity.stored_items(negative_ND), shift_N, known_RN)
+        total_R = total_R + similarity.user_offset_U(user_RD) / temperature
+        return total_R if groups is None else total_R.index_select(0, groups.place_B)
 
     @staticmethod
     def _correction_N(inputs: LossInputs) -> Tensor:
@@ -99,4 +112,5 @@ class InfoNCE(Loss):
                 "loss.log_q=true: this sampler does not say how likely it proposes an item",
                 hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
             )
-        return log_q_N.to(inputs.user_BD.dtype) + math.log(max(log_q_N.shape[0], 1))
+        drawn = len(log_q_N) if inputs.count_N is None else int(inputs.count_N.sum())
+        return log_q_N.to(inputs.user_BD.dtype) + math.log(max(drawn, 1))

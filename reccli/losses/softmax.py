@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
-from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range, UserGroups
+from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
 from reccli.errors import PluginError
-from reccli.nn.blocks import in_blocks
+from reccli.nn.log_sum import log_sum_exp
+from reccli.nn.tables import look_up
 
 __all__ = ["Softmax"]
 
@@ -32,9 +32,9 @@ class Softmax(Loss):
         user_BD, table_ID, item_B, known_BI -> value_B.
 
     Notes:
-        The positive's score is taken from `table_ID`, not from `positive_BD`. Scores of a block are thrown away and
-        computed again in the backward pass, so the scores in memory are bounded by `block` whatever the size of batch
-        and catalogue, for a third more arithmetic. Not so the mask of known items: a byte for each row and item, unless
+        The positive's score is taken from `table_ID`, not from `positive_BD`. Above `block` scores, those of a block
+        are thrown away and computed again in the backward pass: the scores in memory are bounded whatever the size of
+        batch and catalogue, for a third more arithmetic. Not so the mask of known items: a byte for each row and item, unless
         rows share user vectors or `mask_known` is off.
 
         Where rows share user vectors (`groups`), the other positives in the batch stay in the sum and only those that
@@ -81,31 +81,11 @@ class Softmax(Loss):
             raise PluginError("loss Softmax was called without table_ID, which its needs name")
         # Stored vectors rank and normalise once for all blocks; what they lack is constant per user and cancels.
         table_ID = inputs.similarity.stored_items(inputs.table_ID)
-        if inputs.groups is not None:
-            return LossOutput(self._of_groups_B(inputs, inputs.groups, table_ID))
-        user_BD = inputs.similarity.stored_users(inputs.user_BD) / self.settings.temperature
-        known_BI = inputs.known_BI if self.masks_table else None
-        rows = max(1, self.settings.block // max(table_ID.shape[0], 1))
-
-        def values_B(user_BD: Tensor, item_B: Tensor, known_BI: Tensor | None) -> Tensor:
-            return _cross_entropy_B(user_BD, table_ID, item_B, known_BI)
-
-        return LossOutput(in_blocks(values_B, [user_BD, inputs.item_B, known_BI], rows))
-
-    def _of_groups_B(self, inputs: LossInputs, groups: UserGroups, table_ID: Tensor) -> Tensor:
-        user_GD = inputs.similarity.stored_users(groups.user_GD) / self.settings.temperature
-        positive_B: Tensor = (user_GD[groups.place_B] * table_ID[inputs.item_B]).sum(1)
-        rows = max(1, self.settings.block // max(table_ID.shape[0], 1))
-
-        def totals_G(user_GD: Tensor, known_GI: Tensor | None) -> Tensor:
-            return self.masked(user_GD @ table_ID.T, known_GI).logsumexp(1)
-
-        # Positives of the batch are not in the mask: together they are one multinomial draw, as in the paper.
-        total_G = in_blocks(totals_G, [user_GD, groups.known_GN], rows)
-        return total_G.index_select(0, groups.place_B) - positive_B
-
-
-def _cross_entropy_B(user_BD: Tensor, table_ID: Tensor, item_B: Tensor, known_BI: Tensor | None) -> Tensor:
-    score_BI = user_BD @ table_ID.T
-    positive_B = score_BI.gather(1, item_B.unsqueeze(1)).squeeze(1)
-    return Loss.masked(score_BI, known_BI).logsumexp(1) - positive_B
+        groups, block = inputs.groups, self.settings.block
+        user_RD, known_RI = (inputs.user_BD, inputs.known_BI) if groups is None else (groups.user_GD, groups.known_GN)
+        user_RD = inputs.similarity.stored_users(user_RD) / self.settings.temperature
+        total_R = log_sum_exp(user_RD, table_ID, None, known_RI if self.masks_table else None, block=block)
+        if groups is not None:
+            # Positives of the batch are not in the mask: together they are one multinomial draw, as in the paper.
+            total_R, user_RD = total_R.index_select(0, groups.place_B), look_up(user_RD, groups.place_B)
+        return LossOutput(total_R - (user_RD * look_up(table_ID, inputs.item_B)).sum(1))

@@ -41,10 +41,9 @@ class KnownPositives(nn.Module):
         column_I[code_X] = torch.arange(len(code_X), device=item_N.device)
         user_G, group_B = torch.unique(user_B, return_inverse=True)
         known_GX = self._scatter(user_G, column_I, len(code_X))
-        if len(code_X) == len(item_N):
-            known_GX = known_GX[:, place_N]
-            return known_GX[group_B]
-        return known_GX.index_select(1, place_N)[group_B]
+        if not torch.equal(code_X, item_N):
+            known_GX = known_GX.index_select(1, place_N)
+        return known_GX if torch.equal(user_G, user_B) else known_GX[group_B]
 
     def table(self, user_B: Tensor, item_B: Tensor) -> Tensor:
         """Return BI, true where a catalogue item is a known positive of the row's user, other than the row's own."""

@@ -77,6 +77,23 @@ class LossConformance(Conformance):
             )
             self._same(self._run(changed), self._run(inputs), "negatives were permuted")
 
+    def test_counted_negatives_weigh_as_repeated_ones(self) -> None:
+        """Where it weighs shared negatives by counts, one that counts thrice is one that comes three times."""
+        self.skip_unless(self.component_class.counts_negatives, "this loss does not count negatives")
+        for inputs in self._cases():
+            if inputs.negative_ND is None or inputs.known_BN is None:
+                continue
+            count_N = torch.arange(inputs.known_BN.shape[1]) % 3 + 1
+            place_N = torch.repeat_interleave(torch.arange(len(count_N)), count_N)
+            repeated = replace(
+                inputs,
+                negative_ND=inputs.negative_ND[place_N],
+                known_BN=inputs.known_BN[:, place_N],
+                log_q_N=_at(inputs.log_q_N, place_N),
+            )
+            counted = replace(inputs, count_N=count_N.float())
+            self._same(self._run(counted), self._run(repeated), "negatives were counted, not repeated")
+
     def test_known_positives_are_left_out(self) -> None:
         """The embedding of a negative that is masked in every row neither changes a value nor gets a gradient."""
         for inputs in self._cases():

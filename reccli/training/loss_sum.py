@@ -28,6 +28,7 @@ class Traits:
         self.in_batch = all(loss.in_batch for loss in losses)
         self.only_in_batch = any(loss.only_in_batch for loss in losses)
         self.uses_groups = all(loss.uses_groups for loss in losses)
+        self.counts_negatives = all(loss.counts_negatives or "negatives" not in loss.needs for loss in losses)
 
     def needs_for(self, task: str) -> frozenset[str]:
         """Return all that any of them needs."""
@@ -75,7 +76,7 @@ class LossSum(Loss):
         self.members = nn.ModuleDict({name: loss for name, loss, _ in members})
         self.weights = {name: weight for name, _, weight in members}
         self.masks_table = any(loss.masks_table for _, loss, _ in members)
-        for trait in ("in_batch", "only_in_batch", "uses_groups"):
+        for trait in ("in_batch", "only_in_batch", "uses_groups", "counts_negatives"):
             setattr(self, trait, getattr(self.traits, trait))
 
     def needs_for(self, task: str) -> frozenset[str]:  # type: ignore[override]

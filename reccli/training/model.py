@@ -29,6 +29,7 @@ from reccli.training.masks import Masks, one_row_each
 from reccli.training.mechanics import PLAIN, Mechanics
 from reccli.training.memory import memory_of
 from reccli.training.passes import cut_rows, in_passes
+from reccli.training.repeats import may_count, once_each
 from reccli.training.side_tasks import SideTask, narrowed
 from reccli.training.teaching import Teacher
 from reccli.training.values import Values
@@ -78,10 +79,9 @@ class ScoringModel(nn.Module):
         self.values = Values(data, folding=encoder.serves_new_users, scaled=scaled, biased=biased) if predicts else None
         losses = [criterion for criterion in (loss, *(side.loss for side in sides)) if criterion is not None]
         table = "table" in self.needs and any(criterion.masks_table for criterion in losses)
-        drawn = "negatives" in self.needs
-        self.masks = (
-            Masks(data, table=table, negatives=drawn, mask_twins=mechanics.mask_twins) if drawn or table else None
-        )
+        drawn, twins = "negatives" in self.needs, mechanics.mask_twins
+        self.masks = Masks(data, table=table, negatives=drawn, mask_twins=twins) if drawn or table else None
+        self.counting = teacher is None and may_count([(loss, own), *((s.loss, s.needs) for s in sides)], mechanics)
         self.n_seen = int((data.item_count_I() > 0).sum())
         self.memory = memory_of(mechanics.memory, mechanics.memory_after, data, self.needs)
         warm_I = None if encoder.serves_new_items else encoder.warm_items()
@@ -180,6 +180,7 @@ class ScoringModel(nn.Module):
         return torch.cat([scale * user_US, bias_U[:, None], torch.ones(len(bias_U), 1)], dim=1)
 
     def _inputs(self, batch: Batch) -> LossInputs:
+        batch, count_N = once_each(batch) if self.counting else (batch, None)
         shared = batch.negatives.own_BN is None and not batch.negatives.hardest
         groups = self._groups(batch) if shared else None
         user_BD = self._users(batch) if groups is None else look_up(groups.user_GD, groups.place_B)
@@ -202,6 +203,7 @@ class ScoringModel(nn.Module):
             target_B=batch.value_B,
             weight_B=batch.weight_B,
             log_q_N=batch.negatives.log_q_N,
+            count_N=count_N,
             n_items=self.n_seen,
             **parts,
         )
@@ -255,8 +257,10 @@ class ScoringModel(nn.Module):
             return look_up(table_ID, batch.item_B), parts
         if drawn is None or negatives.in_batch:
             code_X, place = torch.unique(batch.item_B, return_inverse=True)
-            positive_BD = look_up(self._encoded(code_X), place)
-            return positive_BD, {} if drawn is None else {"negative_ND": positive_BD}
+            item_XD = self._encoded(code_X)
+            positive_BD = look_up(item_XD, place)
+            once = drawn is not None and torch.equal(drawn, code_X)
+            return positive_BD, {} if drawn is None else {"negative_ND": item_XD if once else positive_BD}
         code_X, place = torch.unique(torch.cat([batch.item_B, drawn.reshape(-1)]), return_inverse=True)
         item_XD = self._encoded(code_X)
         return look_up(item_XD, place[:rows]), {name: look_up(item_XD, place[rows:].reshape(drawn.shape))}

@@ -73,7 +73,8 @@ def narrowed(inputs: LossInputs, needs: frozenset[str]) -> LossInputs:
     groups = inputs.groups
     if groups is not None and groups.known_GI is not None:
         groups = replace(groups, known_GN=groups.known_GI, known_GI=None)
-    return replace(inputs, negative_ND=None, negative_BND=None, known_BN=None, log_q_N=None, groups=groups)
+    inputs = replace(inputs, negative_ND=None, negative_BND=None, known_BN=None, log_q_N=None, count_N=None)
+    return replace(inputs, groups=groups)
 
 
 def side_tasks(

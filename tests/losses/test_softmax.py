@@ -8,8 +8,8 @@ from torch import Tensor
 
 from reccli.api import LossInputs
 from reccli.errors import PluginError
-from reccli.losses import softmax
 from reccli.losses.softmax import Softmax
+from reccli.nn import log_sum
 from reccli.testing import LossConformance
 from reccli.testing.inputs import loss_inputs
 from reccli.testing.oracles import log_sum_exp, similarity
@@ -69,11 +69,13 @@ def test_a_user_who_knows_all_the_rest_costs_nothing():
     assert gradient.abs().max() < 1e-12
 
 
-def test_no_more_than_a_block_of_scores_is_held(monkeypatch):
+def test_the_setting_bounds_the_scores_held(monkeypatch):
     sizes = []
-    compute = softmax._cross_entropy_B
+    shares = log_sum._shares
     monkeypatch.setattr(
-        softmax, "_cross_entropy_B", lambda u, t, *rest: (sizes.append(len(u) * len(t)), compute(u, t, *rest))[1]
+        log_sum,
+        "_shares",
+        lambda user, item, *rest: (sizes.append(len(user) * len(item)), shares(user, item, *rest))[1],
     )
     inputs = loss_inputs(needs=TABLE, rows=50, items=30)
     Softmax(Softmax.Settings(block=100))(inputs).value_B.sum().backward()
