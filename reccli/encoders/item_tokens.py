@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.errors import ConfigError
+from reccli.nn.drawn_windows import DrawnWindows, Windows
 from reccli.nn.history_bags import HistoryBags
 from reccli.nn.history_views import only
 from reccli.nn.item_sequences import ItemReader, Sequences
@@ -119,7 +120,7 @@ class ItemTokens(Encoder):
             raise ConfigError(
                 f"encoder.heads={given.heads} does not divide encoder.dim={given.dim}", hint="--set encoder.heads=2"
             )
-        self.n_items, self._context = data.n_items, context
+        self.n_items = data.n_items
         self.causal = self.reads_order = data.ordered if given.order == "auto" else given.order == "causal"
         share = 0.0 if self.causal else given.mask
         self.bags = HistoryBags(data, context, causal=self.causal, share=share, window=given.window)
@@ -135,7 +136,7 @@ class ItemTokens(Encoder):
             causal=self.causal,
             seed=context.derived_seed("item-tokens transformer"),
         )
-        self._first_U: Tensor | None = None
+        self.windows = DrawnWindows(data.train, context, window=given.window, name="item-tokens")
         if not context.restoring:
             how = "in their order" if self.causal else "as a set"
             context.say(f"item-tokens: each item is one token, the history the sentence ({how}); texts are not read")
@@ -144,27 +145,19 @@ class ItemTokens(Encoder):
         """Draw what is hidden, or each user's window: a function of seed and epoch alone."""
         self.bags.begin_epoch(epoch)
         if self.causal:
-            offset_U1 = self.bags.offset_U1.cpu()
-            spare_U = (offset_U1.diff() - self.settings.window).clamp_min(0)
-            drawn_U = torch.rand(len(spare_U), generator=self._context.generator(f"item-tokens windows of {epoch}"))
-            self._first_U = (offset_U1[:-1] + (drawn_U * (spare_U + 1)).long()).to(self.item_ID.device)
+            self.windows.begin_epoch(epoch)
 
     def rows_of_epoch(self) -> Tensor | None:
         """Return the hidden rows, or those in the windows."""
-        if not self.causal or self._first_U is None:
-            return self.bags.rows_of_epoch()
-        offset_U1 = self.bags.offset_U1
-        row_E = torch.arange(len(self.bags.item_E), device=offset_U1.device)
-        first_E = torch.repeat_interleave(self._first_U, offset_U1.diff())
-        chosen_E: Tensor = (row_E >= first_E) & (row_E < first_E + self.settings.window)
-        return chosen_E
+        return self.windows.rows() if self.causal else self.bags.rows_of_epoch()
 
     def users(self, batch: Batch) -> Tensor:
         """Return what each row has read of its history, BD."""
         bags = self.bags.of_rows(batch)
         mean_BD = bags.mean(self.item_ID, None if self.causal else look_up(self.item_ID, batch.item_B))
         mean_BD = torch.where(bags.known_B1, mean_BD, self.nobody_D)
-        return mean_BD + (self._read_windows(batch) if self.causal and self._in_windows(batch) else self._read(batch))
+        found = self.windows.of_batch(batch) if self.causal and self.training else None
+        return mean_BD + (self._read(batch) if found is None else self._read_windows(found))
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return rows by code, ND."""
@@ -212,25 +205,13 @@ class ItemTokens(Encoder):
     def _sequences(self, index_H: Tensor, row_H: Tensor, rows: int) -> Sequences:
         return Sequences(index_H, row_H, rows, self.settings.window, spread=not self.causal)
 
-    def _in_windows(self, batch: Batch) -> bool:
-        """Whether all rows of a training batch lie in the windows of this epoch."""
-        if not self.training or self._first_U is None:
-            return False
-        place_B = batch.row_B - self._first_U[batch.user_B]
-        return bool(((place_B >= 0) & (place_B < self.settings.window)).all())
-
-    def _read_windows(self, batch: Batch) -> Tensor:
+    def _read_windows(self, drawn: Windows) -> Tensor:
         """Read each user's window once, and take the state before each row, BD."""
-        if self._first_U is None:
-            raise RuntimeError("begin_epoch drew no windows")
-        user_G, group_B = torch.unique(batch.user_B, return_inverse=True)
-        first_G = self._first_U[user_G]
-        last_G = torch.minimum(first_G + self.settings.window, self.bags.offset_U1[user_G + 1])
-        index_H, _ = ragged(first_G, last_G - first_G)
-        row_H = torch.repeat_interleave(torch.arange(len(user_G), device=index_H.device), last_G - first_G)
-        found = self._sequences(index_H, row_H, len(user_G))
+        index_H, _ = ragged(drawn.first_G, drawn.length_G)
+        row_H = torch.repeat_interleave(torch.arange(len(drawn.first_G), device=index_H.device), drawn.length_G)
+        found = self._sequences(index_H, row_H, len(drawn.first_G))
         state_GLD = self._states(found, self.bags.item_E, self.bags.weight_E)
-        return state_GLD[group_B, batch.row_B - first_G[group_B]]
+        return state_GLD[drawn.group_B, drawn.place_B]
 
     def _read(self, batch: Batch) -> Tensor:
         """Read each row's own sequence (each user's, where all its rows see the same), BD."""

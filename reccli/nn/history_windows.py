@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reccli.api.batch import Batch
 from reccli.api.component import Context
 from reccli.api.data import Histories, TrainingData
+from reccli.nn.drawn_windows import DrawnWindows
 from reccli.nn.item_sequences import Sequences
 from reccli.nn.pooling import ragged
 
@@ -67,36 +68,26 @@ class HistoryWindows(nn.Module):
         train, self.rated = data.train, data.task != "ranking" and len(data.train) > 0
         mean, deviation = (train.value_E.mean(), train.value_E.std()) if self.rated else (0.0, 1.0)
         self._mean, self._deviation = float(mean), max(float(deviation), 1e-3)
-        self.window, self._context, self._name = window, context, name
+        self.window = window
         self.register_buffer("offset_U1", torch.from_numpy(train.offset_U1), persistent=False)
         self.register_buffer("item_E", torch.from_numpy(train.item_E), persistent=False)
         self.register_buffer("value_E", self._values(train), persistent=False)
-        self._first_U: Tensor | None = None
+        self.drawn = DrawnWindows(train, context, window=window, name=name)
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw each user's window: a function of seed and epoch alone."""
-        offset_U1 = self.offset_U1.cpu()
-        spare_U = (offset_U1.diff() - self.window).clamp_min(0)
-        drawn_U = torch.rand(len(spare_U), generator=self._context.generator(f"{self._name} windows of {epoch}"))
-        self._first_U = (offset_U1[:-1] + (drawn_U * (spare_U + 1)).long()).to(self.offset_U1.device)
+        self.drawn.begin_epoch(epoch)
 
     def rows_of_epoch(self) -> Tensor | None:
         """Return the rows in the windows, a bool for each of E; None before the first epoch."""
-        if self._first_U is None:
-            return None
-        row_E = torch.arange(len(self.item_E), device=self.offset_U1.device)
-        first_E = torch.repeat_interleave(self._first_U, self.offset_U1.diff())
-        return (row_E >= first_E) & (row_E < first_E + self.window)
+        return self.drawn.rows()
 
     def of_batch(self, batch: Batch) -> Iterator[Piece]:
         """Yield what the rows of a batch read: in training the windows of their users, else each row its own past."""
-        if self.training and self._first_U is not None:
-            place_B = batch.row_B - self._first_U[batch.user_B]
-            if bool(((place_B >= 0) & (place_B < self.window)).all()):
-                user_G, group_B = torch.unique(batch.user_B, return_inverse=True)
-                first_G = self._first_U[user_G]
-                length_G = torch.minimum(first_G + self.window, self.offset_U1[user_G + 1]) - first_G
-                return self._pieces(self.item_E, self.value_E, first_G, length_G, group_B, place_B)
+        found = self.drawn.of_batch(batch) if self.training else None
+        if found is not None:
+            first_G, length_G = found.first_G, found.length_G
+            return self._pieces(self.item_E, self.value_E, first_G, length_G, found.group_B, found.place_B)
         first_B = self.offset_U1[batch.user_B].maximum(batch.row_B - self.window)
         length_B, place_B = batch.row_B - first_B, torch.arange(len(batch), device=first_B.device)
         return self._pieces(self.item_E, self.value_E, first_B, length_B, place_B, length_B)

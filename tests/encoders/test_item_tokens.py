@@ -82,9 +82,10 @@ def test_a_window_read_once_says_what_each_row_reads_by_itself() -> None:
     encoder = build(data, window=25)  # longer than any history: both read the same
     encoder.begin_epoch(1)
     batch = batch_of(data, np.arange(32))
-    assert encoder._in_windows(batch)
+    found = encoder.windows.of_batch(batch)
+    assert found is not None
     with torch.no_grad():
-        torch.testing.assert_close(encoder._read_windows(batch), encoder._read(batch), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(encoder._read_windows(found), encoder._read(batch), atol=1e-5, rtol=1e-4)
 
 
 def test_windows_are_drawn_by_epoch_and_trained_on_alone() -> None:
@@ -94,7 +95,7 @@ def test_windows_are_drawn_by_epoch_and_trained_on_alone() -> None:
     for epoch in (1, 2, 3, 1):
         encoder.begin_epoch(epoch)
         drawn.append(encoder.rows_of_epoch())
-        assert encoder._in_windows(batch_of(data, drawn[-1].nonzero()[:, 0].numpy()))
+        assert encoder.windows.of_batch(batch_of(data, drawn[-1].nonzero()[:, 0].numpy())) is not None
     assert torch.equal(drawn[0], drawn[3])
     assert any(not torch.equal(drawn[0], other) for other in drawn[1:3])
     train = data.train
@@ -104,7 +105,7 @@ def test_windows_are_drawn_by_epoch_and_trained_on_alone() -> None:
             mine = chosen[train.user_E[chosen] == user]
             assert len(mine) == length
             assert mine[-1] - mine[0] == length - 1
-    assert not encoder._in_windows(batch_of(data, np.arange(32)))
+    assert encoder.windows.of_batch(batch_of(data, np.arange(32))) is None
 
 
 @pytest.mark.parametrize("order", ["causal", "set"])
