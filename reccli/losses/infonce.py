@@ -113,4 +113,5 @@ class InfoNCE(Loss):
                 hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
             )
         drawn = len(log_q_N) if inputs.count_N is None else int(inputs.count_N.sum())
-        return log_q_N.to(inputs.user_BD.dtype) + math.log(max(drawn, 1))
+        corrected_N: Tensor = log_q_N.to(inputs.user_BD.dtype) + math.log(max(drawn, 1))
+        return corrected_N

@@ -34,8 +34,8 @@ class Softmax(Loss):
     Notes:
         The positive's score is taken from `table_ID`, not from `positive_BD`. Above `block` scores, those of a block
         are thrown away and computed again in the backward pass: the scores in memory are bounded whatever the size of
-        batch and catalogue, for a third more arithmetic. Not so the mask of known items: a byte for each row and item, unless
-        rows share user vectors or `mask_known` is off.
+        batch and catalogue, for a third more arithmetic. Not so the mask of known items: a byte for each row and item,
+        unless rows share user vectors or `mask_known` is off.
 
         Where rows share user vectors (`groups`), the other positives in the batch stay in the sum and only those that
         the user vector was made of are left out.

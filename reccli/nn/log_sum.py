@@ -63,7 +63,7 @@ class _LogSumExp(torch.autograd.Function):
         return peak_R + sum_R.log()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient_R: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         user_RD, item_ND, shift_N, known_RN, kept_RN, sum_R = ctx.saved_tensors
         for_users, for_items = ctx.needs_input_grad[:2]
