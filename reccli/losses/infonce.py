@@ -100,7 +100,7 @@ class InfoNCE(Loss):
             shift_N = log_count_N if shift_N is None else shift_N + log_count_N
         # Stored vectors give all products; what these lack of the similarity is constant for a user.
         user_scaled_RD = similarity.stored_users(user_RD) / temperature
-        total_R = log_sum_exp(user_scaled_RD, similarity.stored_items(negative_ND), shift_N, known_RN)
+        total_R: Tensor = log_sum_exp(user_scaled_RD, similarity.stored_items(negative_ND), shift_N, known_RN)
         total_R = total_R + similarity.user_offset_U(user_RD) / temperature
         return total_R if groups is None else total_R.index_select(0, groups.place_B)
 
