@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     import torch
 
     from reccli.api import TrainingData
+    from reccli.training.checkpoint import Checkpoints
     from reccli.training.model import ScoringModel
     from reccli.training.resolving import Recipe
     from reccli.training.task import Outcome
     from reccli.training.validation import Validator
 
-__all__ = ["Job", "build_run"]
+__all__ = ["Job", "build_run", "checkpoints_of"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,6 @@ def _train(
     validators: tuple[Validator | None, Validator | None],
 ) -> Outcome:
     from reccli.stages.finetune_parts import adversary_of, plan_of
-    from reccli.training.checkpoint import Checkpoints
     from reccli.training.finetuning import FinetuneTask, measured
     from reccli.training.loop import train
     from reccli.training.task import Outcome
@@ -136,13 +136,20 @@ def _train(
         l2=settings.l2,
         label=f"finetune {recipe.run_name}",
     )
-    checkpoints = Checkpoints(job.workspace.path / "logs" / "checkpoints" / f"finetune-{manifest.fingerprint}")
+    checkpoints = checkpoints_of(job, manifest)
     if control.restart:
         checkpoints.drop()
     plan = plan_of(settings, epochs=job.epochs, device=job.device, seed=context.derived_seed("torch"))
     outcome = train(task, plan, control, checkpoints, adversary_of(settings, task))
     checkpoints.drop()
     return outcome
+
+
+def checkpoints_of(job: Job, manifest: Manifest) -> Checkpoints:
+    """Return where the training of a run is saved until it is over."""
+    from reccli.training.checkpoint import Checkpoints
+
+    return Checkpoints(job.workspace.path / "logs" / "checkpoints" / f"finetune-{manifest.fingerprint}")
 
 
 def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:

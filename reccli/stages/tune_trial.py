@@ -17,7 +17,7 @@ from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, manifest_of, run_stage
 from reccli.stages.finetune import determinants_of, job_of
-from reccli.stages.finetune_run import Job, build_run
+from reccli.stages.finetune_run import Job, build_run, checkpoints_of
 from reccli.stages.tune_attempt import Measured
 from reccli.training.search_space import applied
 from reccli.workspace import Draft, Workspace
@@ -83,8 +83,14 @@ class Trials:
         manifest = manifest_of("finetune", **determinants_of(job))
         self._drafts.mkdir(parents=True, exist_ok=True)
         draft = Draft(self._drafts, "finetune")
+        checkpoints = checkpoints_of(job, manifest)
+        begun = checkpoints.some  # by somebody who may want to go on
         try:
             build_run(_without_checkpoints(job), draft, manifest)
+        except DivergedError:
+            if not begun:
+                checkpoints.drop_steps()
+            raise
         except (MemoryError, RuntimeError) as error:
             raise _memory_error(error) or error from error
         facts = manifest.facts

@@ -8,6 +8,7 @@ Layout::
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -89,6 +90,18 @@ class Checkpoints:
     def drop(self) -> None:
         """Delete all of them (the run is finished, or is to begin anew)."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def some(self) -> bool:
+        """Whether there are any."""
+        return bool(self._steps())
+
+    def drop_steps(self) -> None:
+        """Delete all of them, and leave what was noted for people."""
+        for path in self._steps():
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # there are notes, or there is no folder
+            self.folder.rmdir()
 
     def note(self, name: str, text: str) -> Path:
         """Write a file for people beside the checkpoints; return its path."""

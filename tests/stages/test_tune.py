@@ -16,7 +16,15 @@ pytest.importorskip("optuna")
 from shop import shop
 
 from reccli.artifacts import Prepared
-from reccli.errors import ConfigError, DataError, Interrupted, MissingArtifactError, MissingExtraError, ReccliError
+from reccli.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    Interrupted,
+    MissingArtifactError,
+    MissingExtraError,
+    ReccliError,
+)
 from reccli.settings import FinetuneSettings, TuneSettings
 from reccli.stages import tune as stage
 from reccli.stages import tune_trial
@@ -201,6 +209,18 @@ def test_f109_diverged_trials_are_recorded_and_the_search_goes_on(workspace: Wor
     assert result.data["best"]["settings"]["learning_rate"] == 0.01
     assert f"{failed.height} failed" in result.lines[0]
     assert not list((workspace.path / "logs").rglob("drafts/*/*"))
+
+
+def test_trials_that_collapse_leave_no_checkpoints_but_those_of_others(workspace: Workspace) -> None:
+    limits = {"collapse_cosine": 1e-9, "collapse_rank": 100.0}
+    with pytest.raises(DivergedError, match="have collapsed"):  # the run of one trial's settings, made before
+        finetune(workspace, base(**limits, name="mf-softmax-tuned", learning_rate=0.01), Control())
+    saved = workspace.path / "logs" / "checkpoints"
+    before = sorted(saved.rglob("step-*"))
+    assert before
+    with pytest.raises(ReccliError, match="all 2 trials failed, the last one: the vectors of"):
+        search(workspace, params=("learning_rate=0.01,0.02",), trials=2, base=limits)
+    assert sorted(saved.rglob("step-*")) == before
 
 
 def test_where_all_trials_fail_the_last_one_is_told(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,3 +61,14 @@ def test_drop(tmp_path: Path) -> None:
     checkpoints = fill(tmp_path / "run", 1)
     checkpoints.drop()
     assert not (tmp_path / "run").exists()
+
+
+def test_what_was_noted_outlives_the_checkpoints(tmp_path: Path) -> None:
+    checkpoints = fill(tmp_path / "run", 5, 10)
+    assert checkpoints.some
+    checkpoints.drop_steps()
+    assert not checkpoints.some
+    assert not (tmp_path / "run").exists()
+    fill(tmp_path / "run", 5).note("diverged.json", "{}")
+    checkpoints.drop_steps()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["diverged.json"]
