@@ -4,7 +4,8 @@ usage: four_sets.py DATA --implicit IMPLICIT/bin/python --recbole RECBOLE/bin/py
        [--seeds 1 2 3] [--models ease history ... als recbole-ease ...] [--reccli-args 'NAME=--recipe auto' ...]
        [--seconds 600] [--out FOLDER] [--report]
 
-DATA/<set>/interactions.parquet has columns user_id and item_id; every row counts as an interaction. Splits are
+DATA/<set>/interactions.parquet has columns user_id and item_id; every row counts as an interaction. Runs of
+--reccli-args whose NAME ends in -texts are given DATA/<set>/items.parquet too, all others ids alone. Splits are
 `reccli prepare --split random --seed <seed>` (8:1:1 within each user), and the same parts go to all. All fit on train,
 with default settings or settings chosen on valid; ALS is tuned on valid of the first seed, and its settings serve the
 others. A rival that is trained stops by its own patience, or after so many CPU seconds (--seconds) with its best epoch;
@@ -56,20 +57,28 @@ Row = dict[str, object]
 class Split:
     """One split: a workspace for reccli, and CSV files for the others."""
 
-    def __init__(self, source: Path, out: Path, seed: int) -> None:
+    def __init__(self, source: Path, out: Path, seed: int, *, texts: bool = False) -> None:
         self.folder, self.seed, self.data = out / source.name / str(seed), seed, source.name
-        self.workspace = self.folder / "workspace"
-        flags = ("--value-column", "none", "--split", "random", "--seed", str(seed))
+        self.workspace = self.folder / ("workspace-texts" if texts else "workspace")
+        flags = ["--value-column", "none", "--split", "random", "--seed", str(seed)]
+        flags += ["--items", str(source / "items.parquet")] if texts else []
         reccli(self.workspace, "prepare", str(source / "interactions.parquet"), *flags)
         self.prepared = Prepared(Workspace(self.workspace).current("prepare"))
         self.users = self.prepared.users["user_id"].to_list()
         self.items = self.prepared.items["item_id"].to_list()
         for part in ("train", "valid", "test"):
+            before = self.pairs(part)
             rows = self.prepared.histories(part)
             self.write(f"{part}.csv", ((u, i, None) for u, i in zip(rows.user_E, rows.item_E, strict=True)))
+            assert before in (None, self.pairs(part)), f"another {part} part than before"
         self.test: dict[str, set[str]] = {}
         for row in csv.DictReader((self.folder / "test.csv").open()):
             self.test.setdefault(row["user"], set()).add(row["item"])
+
+    def pairs(self, part: str) -> set[tuple[str, str]] | None:
+        """Return the pairs in a file, or None without one."""
+        path = self.folder / f"{part}.csv"
+        return {(row["user"], row["item"]) for row in csv.DictReader(path.open())} if path.is_file() else None
 
     def write(self, name: str, rows: Iterable[tuple[int, int, int | None]]) -> None:
         """Write coded pairs, and ranks where there are any, with their ids."""
@@ -193,7 +202,7 @@ def measure(given: argparse.Namespace, results: Results) -> None:
         for data, seed in ((data, seed) for seed in given.seeds for data in given.sets):
             if results.find(data, seed, model) or given.report:
                 continue
-            split = Split(given.data / data, given.out, seed)
+            split = Split(given.data / data, given.out, seed, texts=model.endswith("-texts"))
             if model == "als":
                 first = results.find(data, given.seeds[0], model)
                 facts = als(split, given.implicit, json.loads(first["setting"]) if first else None, given.seconds)
