@@ -30,6 +30,7 @@ Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 
 MAX_BYTES = 256 * 2**20
+CPU_BYTES = 32 * 2**20  # a CPU is as fast with blocks that fit its caches, from 8 MiB up; a GPU wants large ones
 SLACK = 8  # items proposed beyond k
 FEWEST_ROWS = 256  # a matrix product of fewer rows is slow: rather cut the candidates
 MOST_ROWS = 4096
@@ -110,7 +111,7 @@ def search(
         allowed_I: Which items may be shown; None: all.
         pairs: Rows aligned with `user_UD`: items whose place to count. Costs about a tenth more time.
         max_bytes: Bound of the block of scores. The search never holds users x items, and takes about twice this
-            besides the vectors.
+            besides the vectors. On a CPU no more than 32 MiB are used, unless ranks ask for whole rows.
         device: Where to compute.
 
     Raises:
@@ -132,6 +133,8 @@ def search(
         raise DamagedArtifactError("products of user and item vectors overflow float32", hint="reccli finetune --force")
     lists = _Lists(np.full((n_users, k), -1, dtype=np.int64), np.full((n_users, k), -np.inf, dtype=np.float32))
     ranks = None if pairs is None else Ranks.empty(len(pairs), n_users)
+    if pairs is None and torch.device(device).type == "cpu":
+        max_bytes = min(max_bytes, CPU_BYTES)
     height, width = _block_shape(n_users, len(found), max_bytes, whole_rows=pairs is not None)
     buffer = torch.empty(height * width, dtype=torch.float32, device=device)
     size = min(k + SLACK, len(found))

@@ -197,3 +197,17 @@ def test_memory_stays_within_a_few_blocks(monkeypatch):
     top_k(whole_numbers(1, 400, 2), whole_numbers(2, 3000, 2), k=3, max_bytes=50_000)
     assert max(blocks) <= 50_000
     assert sum(blocks) >= 400 * 3000 * 4
+
+
+@pytest.mark.parametrize(("ranked", "rows"), [(False, 20), (True, 100)])
+def test_blocks_on_a_cpu_are_small_unless_ranks_ask_for_whole_rows(ranked, rows, monkeypatch):
+    monkeypatch.setattr(topk, "CPU_BYTES", 20 * 4 * 3000)
+    monkeypatch.setattr(topk, "FEWEST_ROWS", 20)
+    heights = []
+    real = torch.mm
+    monkeypatch.setattr(topk.torch, "mm", lambda u, v, *, out: (heights.append(len(u)), real(u, v, out=out))[1])
+    user, item = whole_numbers(1, 100, 2), whole_numbers(2, 3000, 2)
+    pairs = some_seen(5, 100, 3000, 50) if ranked else None
+    got = topk.search(user, item, k=3, pairs=pairs)
+    assert heights == [rows] * (100 // rows)
+    np.testing.assert_array_equal(got.item_UK, brute_force(user, item, 3)[0])
