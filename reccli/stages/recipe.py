@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from reccli import registry
 from reccli.artifacts import Prepared
 from reccli.errors import (
     ConfigError,
@@ -20,7 +23,7 @@ from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.finetune import determinants_of, finetune, job_of
-from reccli.training.recipes import Candidate
+from reccli.training.recipes import Candidate, picked
 from reccli.workspace import Draft, Version, Workspace
 
 __all__ = ["finetune_by_recipe"]
@@ -28,8 +31,13 @@ __all__ = ["finetune_by_recipe"]
 NAME = "auto"
 PARTS = ("encoder", "loss", "sampler", "aux")
 OWN = (*PARTS, "similarity", *(f"{kind}_settings" for kind in PARTS))
+OPEN = {"recipe", "encoder", "name", "task", "device", "threads", "seed", "refit", "as_of"}
+"""Settings that no encoder refuses by itself: the task and the device are checked for all alike."""
 LEFT_OUT = (ConfigError, DataError, DivergedError, OutOfMemoryError, MissingExtraError)
-"""What keeps one encoder from being trained, where others may still be."""
+"""What keeps one encoder from being trained, where others may still be; of `ConfigError` see `_is_mistake`."""
+
+
+Planned = tuple[Candidate, FinetuneSettings]
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
         control: How to run.
 
     Raises:
-        ConfigError: Something is set that the recipe chooses, or the metric does not fit.
+        ConfigError: Something is set that the recipe chooses, the metric does not fit, or a setting does not go with
+            an encoder that could be trained without it.
         MissingArtifactError: Nothing is prepared, or the pretrain run asked for is not there.
         DataError: There is no validation part to choose on.
         ReccliError: No candidate could be trained; the last one's error.
@@ -68,13 +77,17 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     if not len(prepared.histories("valid")):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
     _check_names(workspace, prepared, settings)
-    candidates = _candidates(prepared, settings, control)
     base = settings.model_copy(update={"recipe": None, "refit": False, "as_of": "now"})
     name = settings.name or NAME
+    planned = [
+        (candidate, base.model_copy(update={"encoder": candidate.encoder, "name": f"{name}-{candidate.encoder}"}))
+        for candidate in _candidates(prepared, settings, control)
+    ]
+    planned = _fitting(workspace, prepared, planned, control)
     if control.dry_run:
-        lines = tuple(f"{candidate.encoder}: {candidate.why}" for candidate in candidates)
-        return StageResult("finetune", "planned", None, (f"{len(candidates)} encoders are to be compared",), lines)
-    best = _best(_tried(workspace, base, name, candidates, control), control)
+        lines = tuple(f"{candidate.encoder}: {candidate.why}" for candidate, _ in planned)
+        return StageResult("finetune", "planned", None, (f"{len(planned)} encoders are to be compared",), lines)
+    best = _best(_tried(workspace, planned, control), control)
     adopted = _adopt(workspace, best, name, control)
     if settings.refit:
         final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
@@ -105,19 +118,58 @@ def _candidates(prepared: Prepared, settings: FinetuneSettings, control: Control
     return shortlist(profile)
 
 
-def _tried(
-    workspace: Workspace, base: FinetuneSettings, name: str, candidates: Sequence[Candidate], control: Control
-) -> list[_Tried]:
+def _fitting(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned], control: Control) -> list[Planned]:
+    """Return the candidates whose settings go together, before anything is trained; others are said.
+
+    Raises:
+        ConfigError: The settings given are wrong, or no candidate is left.
+    """
+    found, last = [], None
+    for candidate, settings in planned:
+        try:
+            job_of(workspace, settings, Control(), prepared)
+        except ConfigError as error:
+            if _is_mistake(workspace, prepared, settings):
+                raise
+            last = error
+            control.warn(f"{candidate.encoder} is left out: {error.message}")
+        else:
+            found.append((candidate, settings))
+    if last is not None and not found:
+        raise last
+    return found
+
+
+def _is_mistake(workspace: Workspace, prepared: Prepared, settings: FinetuneSettings) -> bool:
+    """Whether settings that were refused are the user's mistake: without what was set, there would be no error.
+
+    Only encoders that are trained are asked. One in closed form refuses what concerns a training (a teacher), and that
+    is no mistake beside others that can be trained so.
+    """
+    if not registry.load("encoder", settings.encoder).trainable or not settings.model_fields_set - OPEN:
+        return False
+    kept = {name: getattr(settings, name) for name in OPEN & settings.model_fields_set}
+    try:
+        job_of(workspace, FinetuneSettings(**kept), Control(), prepared)
+    except ConfigError:
+        return False
+    return True
+
+
+def _tried(workspace: Workspace, planned: Sequence[Planned], control: Control) -> list[_Tried]:
     """Train each candidate; one that cannot be trained is said and left out, unless none can."""
     tried: list[_Tried] = []
     last: ReccliError | None = None
-    for candidate in candidates:
+    for candidate, settings in planned:
         control.check_stop()
         control.say(f"trying {candidate.encoder}: {candidate.why}")
-        settings = base.model_copy(update={"encoder": candidate.encoder, "name": f"{name}-{candidate.encoder}"})
         try:
             version = finetune(workspace, settings, control).version
         except LEFT_OUT as error:
+            if isinstance(error, ConfigError) and _is_mistake(
+                workspace, Prepared(workspace.current("prepare")), settings
+            ):
+                raise
             control.warn(f"{candidate.encoder} is left out: {error.message}")
             last = error
             continue
@@ -151,7 +203,7 @@ def _adopt(workspace: Workspace, best: _Tried, name: str, control: Control) -> t
         made = best.version.manifest
         for file in made.outputs:
             (draft.path / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(best.version.path / file, draft.path / file)
+            _share(best.version.path / file, draft.path / file)
         manifest.facts = {**made.facts, "recipe": best.version.name}
         manifest.counts, manifest.seed = made.counts, made.seed
         manifest.device, manifest.threads = made.device, made.threads
@@ -162,10 +214,19 @@ def _adopt(workspace: Workspace, best: _Tried, name: str, control: Control) -> t
     return status, version
 
 
+def _share(source: Path, target: Path) -> None:
+    """Give a committed file a second name: versions are never written again. Copy it where there are no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def _told(workspace: Workspace, adopted: tuple[str, Version], best: _Tried) -> StageResult:
     status, version = adopted
     facts = dict(version.manifest.facts)
     lines = [f"recipe: {best.candidate.encoder}, {best.candidate.why}  valid {facts['metric']} {best.value:.4f}"]
+    lines.append(f"picked: {picked(version.manifest.settings, facts)}")
     if status == "done":
         lines.append(f"wrote {workspace.path}/finetune/{version.name} (as {best.version.name})")
     return StageResult("finetune", status, version, (), tuple(lines), facts, "reccli evaluate")

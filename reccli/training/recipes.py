@@ -6,11 +6,13 @@ what may be best on such data, not to know which is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reccli.training.data_profile import DataProfile
 
-__all__ = ["Candidate", "shortlist"]
+__all__ = ["Candidate", "picked", "shortlist"]
 
 MANY_ROWS = 3_000_000
 """Rows from which an epoch over the graph takes minutes on a few cores."""
@@ -44,7 +46,10 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
         words = ", and words of texts beside them" if profile.text else ""
         found.append(Candidate("ease", f"items that go together, in closed form{words}"))
     found.append(Candidate("history", "items of the history, trained against all others"))
+    if profile.rows <= MANY_ROWS:
+        found.append(Candidate("als", "factors of users and items, which fill in where rows are few"))
     if profile.items > MANY_ITEMS:
+        found.append(Candidate("slim", "a large catalogue, each item by those nearest to it"))
         found.append(Candidate("spectral", "a large catalogue, by the spectrum alone"))
     elif profile.rows <= MANY_ROWS:
         found.append(Candidate("item-knn", "nearest items, where few rows repeat a pattern"))
@@ -63,3 +68,20 @@ def _clicks(profile: DataProfile) -> list[Candidate]:
         Candidate("mf", "clicks by vectors of users and items"),
         Candidate("history", "clicks by what was met before"),
     ]
+
+
+def picked(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return in one line what the winner is made of, and why: loss, sampler, size and budget.
+
+    Args:
+        settings: Of the run, without gaps, as its manifest has them.
+        facts: Of the run.
+    """
+    own = settings.get("encoder_settings", {})
+    sizes = [f"{name} {own[name]}" for name in ("dim", "rank", "neighbours") if own.get(name) is not None]
+    if not facts["trainable"]:
+        return ", ".join([*sizes, "one fit in closed form without loss, sampler or epochs"])
+    loss, sampler = settings["loss"], settings.get("sampler")
+    against = "no negatives to be drawn" if sampler is None else f"negatives from {sampler}"
+    budget = f"best epoch {facts['best_epoch']} of at most {settings['epochs']}, stopped by {facts['stopped']}"
+    return ", ".join([f"loss {loss}", against, *sizes, budget])

@@ -39,7 +39,7 @@ def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> No
     said: list[str] = []
     result = finetune_by_recipe(workspace, settings(), Control(say=said.append))
     assert (result.status, result.next) == ("done", "reccli evaluate")
-    assert workspace.runs("finetune") == ["auto", "auto-ease", "auto-history", "auto-item-knn"]
+    assert workspace.runs("finetune") == ["auto", "auto-als", "auto-ease", "auto-history", "auto-item-knn"]
     assert workspace.last_run("finetune") == "auto"
     found = {
         name: workspace.current("finetune", name).manifest.facts["best_value"]
@@ -52,8 +52,25 @@ def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> No
     assert said[0].startswith("data: task ranking, 24 users, 16 items")
     assert any(line.startswith("chosen by validation: ") for line in said)
     assert result.lines[0].startswith("recipe: ")
+    assert result.lines[1].startswith("picked: ")
     same = workspace.current("finetune", str(adopted.manifest.facts["recipe"]))
     assert adopted.read("item_vectors").equals(same.read("item_vectors"))
+    for file in adopted.manifest.outputs:
+        assert (adopted.path / file).samefile(same.path / file), "one copy on disk"
+
+
+def test_where_files_cannot_have_two_names_they_are_copied(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(stage.os, "link", link)
+    finetune_by_recipe(workspace, settings(), Control())
+    adopted = workspace.current("finetune", "auto")
+    same = workspace.current("finetune", str(adopted.manifest.facts["recipe"]))
+    assert adopted.read("item_vectors").equals(same.read("item_vectors"))
+    assert not (adopted.path / "weights.safetensors").samefile(same.path / "weights.safetensors")
 
 
 def test_a_second_call_is_up_to_date_and_trains_nothing(workspace: Workspace) -> None:
@@ -100,9 +117,47 @@ def test_names_that_there_are_not_are_told_before_anything_is_trained(workspace:
     assert (warned, workspace.runs("finetune")) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"swa": 1, "average": 0.9}, "swa and average are two means of weights: choose one"),
+        ({"memory": 64}, "memory: this loss uses no negatives"),
+        ({"encoder_path": "folder"}, "--encoder-path: encoder 'history' reads no text model"),
+    ],
+)
+def test_a_mistake_in_what_was_set_ends_it_although_others_could_be_trained(
+    workspace: Workspace, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        finetune_by_recipe(workspace, settings(**given), Control())
+    assert "auto" not in workspace.runs("finetune")
+
+
+def test_what_only_a_training_can_use_leaves_closed_forms_out(workspace: Workspace) -> None:
+    given = FinetuneSettings(encoder="ease", name="old", device="cpu", threads=1)
+    stage.finetune(workspace, given, Control())
+    warned: list[str] = []
+    finetune_by_recipe(workspace, settings(teacher=("old",)), Control(warn=warned.append))
+    assert warned[0] == "ease is left out: teacher: encoder 'ease' cannot be taught a ranking"
+    assert workspace.runs("finetune") == ["auto", "auto-history", "old"]
+
+
+def test_an_encoder_that_does_not_fit_the_data_is_left_out_before_others_are_trained(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "_candidates", lambda *args: [Candidate("sasrec", "one"), Candidate("ease", "two")])
+    warned: list[str] = []
+    finetune_by_recipe(workspace, settings(patience=2), Control(warn=warned.append))
+    assert len(warned) == 1
+    assert warned[0].startswith("sasrec is left out: ")
+    monkeypatch.setattr(stage, "_candidates", lambda *args: [Candidate("sasrec", "one")])
+    with pytest.raises(ConfigError, match="sasrec"):
+        finetune_by_recipe(workspace, settings(patience=2), Control())
+
+
 def test_a_plan_trains_nothing(workspace: Workspace) -> None:
     result = finetune_by_recipe(workspace, settings(), Control(dry_run=True))
-    assert (result.status, result.why) == ("planned", ("3 encoders are to be compared",))
+    assert (result.status, result.why) == ("planned", ("4 encoders are to be compared",))
     assert result.lines[0] == "ease: items that go together, in closed form, and words of texts beside them"
     assert workspace.runs("finetune") == []
 
@@ -127,7 +182,7 @@ def test_an_encoder_that_fails_is_left_out(workspace: Workspace, monkeypatch: py
 
 
 def test_where_all_fail_the_last_error_stands(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, "ease", "history", "item-knn")
+    failing(monkeypatch, "ease", "history", "als", "item-knn")
     with pytest.raises(DivergedError, match="item-knn ran away"):
         finetune_by_recipe(workspace, settings(), Control())
 
@@ -158,4 +213,4 @@ def test_nothing_is_prepared(tmp_path: Path) -> None:
 
 def test_finetune_follows_a_recipe_that_it_is_given(workspace: Workspace) -> None:
     result = stage.finetune(workspace, settings(), Control(dry_run=True))
-    assert result.why == ("3 encoders are to be compared",)
+    assert result.why == ("4 encoders are to be compared",)

@@ -8,7 +8,7 @@ import pytest
 
 from reccli import registry
 from reccli.training.data_profile import DataProfile
-from reccli.training.recipes import MANY_ITEMS, MANY_ROWS, shortlist
+from reccli.training.recipes import MANY_ITEMS, MANY_ROWS, picked, shortlist
 
 PROFILE = DataProfile("ranking", 1000, 500, 20_000, ordered=False, text=0.0, repeats=0.0)
 
@@ -24,7 +24,8 @@ def test_order_brings_an_encoder_that_reads_it() -> None:
 
 def test_large_catalogues_leave_out_what_grows_with_them() -> None:
     large = names(replace(PROFILE, items=MANY_ITEMS + 1, rows=MANY_ROWS + 1))
-    assert large == ["history", "spectral"]
+    assert large == ["history", "slim", "spectral"]
+    assert "als" in names(replace(PROFILE, items=MANY_ITEMS + 1))
 
 
 def test_ratings_with_texts_are_read_by_them() -> None:
@@ -44,3 +45,16 @@ def test_every_list_names_encoders_whose_needs_are_met(task: str, ordered: bool,
     for candidate in found:
         assert registry.load("encoder", candidate.encoder).needs <= has
         assert candidate.why
+
+
+def test_what_was_picked_is_said_with_its_budget() -> None:
+    facts = {"trainable": True, "best_epoch": 7, "stopped": "patience"}
+    settings = {"loss": "infonce", "sampler": "uniform", "epochs": 30, "encoder_settings": {"dim": 64, "start": "auto"}}
+    told = "loss infonce, negatives from uniform, dim 64, best epoch 7 of at most 30, stopped by patience"
+    assert picked(settings, facts) == told
+    settings = {"loss": "mse", "sampler": None, "epochs": 30, "encoder_settings": {}}
+    told = "loss mse, no negatives to be drawn, best epoch 7 of at most 30, stopped by patience"
+    assert picked(settings, facts) == told
+    settings = {"encoder_settings": {"rank": 256, "neighbours": "auto"}}
+    told = "rank 256, neighbours auto, one fit in closed form without loss, sampler or epochs"
+    assert picked(settings, {"trainable": False}) == told
