@@ -125,7 +125,6 @@ def _determinants(
     from reccli.api import Context
     from reccli.training.device import resolve_device
 
-    settings = recipe.settings.determinants()
     encoder = registry.create("encoder", recipe.settings.encoder, recipe.settings.encoder_settings)
     context = Context(
         seed=recipe.settings.seed,
@@ -135,7 +134,7 @@ def _determinants(
     )
     extra: dict[str, Any] = dict(encoder.determinants(context))
     return {
-        "settings": settings,
+        "settings": recipe.determinants(),
         "parents": [prepared.version, *([pretrained] if pretrained is not None else []), *teachers],
         "components": registry.provenance(recipe.components),
         "extra": extra | ({"epochs": epochs} if recipe.settings.refit else {}),

@@ -58,7 +58,7 @@ def pretrain(workspace: Workspace, settings: PretrainSettings, control: Control)
     import torch
 
     from reccli.training.device import resolve_device
-    from reccli.training.members import resolve_members, run_name
+    from reccli.training.members import member_settings, resolve_members, run_name
 
     device = resolve_device(settings.device)
     if settings.threads is not None:
@@ -76,7 +76,7 @@ def pretrain(workspace: Workspace, settings: PretrainSettings, control: Control)
         workspace,
         "pretrain",
         settings.name or run_name(settings.objective),
-        settings=settings.determinants(),
+        settings=settings.determinants() | {"component": member_settings(members)},
         parents=[prepared.version],
         components=registry.provenance([("objective", member.component) for member in members]),
         extra=_determinants(members, context),

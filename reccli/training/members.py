@@ -11,7 +11,7 @@ from reccli.settings import PretrainSettings
 from reccli.training.combination import Member
 from reccli.training.parts import Part, names_of, parts_of
 
-__all__ = ["full_names", "resolve_members", "run_name"]
+__all__ = ["full_names", "member_settings", "resolve_members", "run_name"]
 
 GENERAL: dict[str, Any] = {"epochs": 5, "batch_size": 256, "learning_rate": 1e-3}
 OF_THE_TRUNK = frozenset(TrunkSettings.model_fields) - {"most"}
@@ -68,6 +68,14 @@ def resolve_members(settings: PretrainSettings) -> tuple[PretrainSettings, list[
         for part in parts
     ]
     return settings.model_copy(update=update), members
+
+
+def member_settings(members: list[Member]) -> dict[str, Any]:
+    """Return all settings of the objectives, those that nobody set with their defaults of today, see `Recipe`."""
+    found = {member.name: dict(member.objective.settings.model_dump(mode="json")) for member in members}
+    if len(members) == 1:
+        return found[members[0].name]
+    return {member.name: found[member.name] | {"weight": member.weight} for member in members}
 
 
 def _preferred(part: Part) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reccli import registry
 from reccli.errors import ConfigError, one_of
 
-__all__ = ["Part", "checked_weight", "names_of", "parts_of", "split_sum", "together"]
+__all__ = ["Part", "all_settings", "checked_weight", "names_of", "parts_of", "split_sum", "together"]
 
 PLURALS = {"loss": "losses", "aux": "auxiliary tasks"}
 EXAMPLES = {"objective": "mlm+simcse", "loss": "infonce+directau:0.5", "aux": "simgcl:0.1+ncl:0.05"}
@@ -103,6 +103,19 @@ def together(parts: Sequence[Part]) -> dict[str, Any]:
         for part in parts
         for key, value in {**part.values, **({"weight": part.weight} if part.weight != 1.0 else {})}.items()
     }
+
+
+def all_settings(kind: str, text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was set for the components of a text and, for all else, their defaults, as `parts_of` takes it.
+
+    Raises:
+        ConfigError: As `parts_of`, or a value that a component does not take.
+    """
+    parts = [
+        replace(part, values=registry.settings_of(kind, part.component, part.values).model_dump(mode="json"))
+        for part in parts_of(kind, text, values)
+    ]
+    return parts[0].values if len(parts) == 1 and kind not in BESIDE else together(parts)
 
 
 def checked_weight(place: str, value: Any) -> float:

@@ -12,7 +12,7 @@ from reccli.settings import FinetuneSettings
 from reccli.training.auxiliaries import check_views, resolve_auxiliaries
 from reccli.training.fitting import VALUE_NEEDS, check_encoder, is_trainable, listed, misfit
 from reccli.training.loss_sum import traits_of
-from reccli.training.parts import names_of, parts_of, together
+from reccli.training.parts import all_settings, names_of, parts_of, together
 from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
 from reccli.training.validation import KINDS, parse_metric
 
@@ -74,6 +74,20 @@ class Recipe:
         for kind in ("loss", "sampler", "aux"):
             used += [(kind, name) for name in _names(kind, getattr(given, kind))]
         return used + [("loss", side.loss) for side in self.sides]
+
+    def determinants(self) -> dict[str, Any]:
+        """Return all settings that results depend on, those that nobody set with their defaults of today.
+
+        A run can so be opened again, and is known to be out of date, after a default has changed.
+        """
+        found = self.settings.determinants()
+        for kind in ("encoder", "loss", "sampler", "aux"):
+            name = getattr(self.settings, kind)
+            if name is not None:
+                found[f"{kind}_settings"] = all_settings(kind, name, getattr(self.settings, f"{kind}_settings"))
+        if self.sides:
+            found["side_settings"] = {side.task: all_settings("loss", side.loss, side.settings) for side in self.sides}
+        return found
 
 
 def resolve(

@@ -20,7 +20,7 @@ from reccli.api.data import Histories
 from reccli.api.similarity import Similarity
 from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared
-from reccli.errors import DamagedArtifactError, MissingArtifactError
+from reccli.errors import ConfigError, DamagedArtifactError, MissingArtifactError
 from reccli.training.component_data import component_data, positives
 from reccli.training.model import ScoringModel
 from reccli.training.pretrained import read_features
@@ -77,7 +77,8 @@ def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -
     """Rebuild a finetune run's model; nothing is solved or trained again.
 
     Raises:
-        DamagedArtifactError: The weights do not fit what the settings and the data build.
+        DamagedArtifactError: The weights do not fit what the settings and the data build, or the encoder has lost a
+            setting.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -95,7 +96,14 @@ def load_encoder(version: Version, prepared: Prepared, *, device: str = "cpu") -
         pretrained=folder,
         restoring=True,
     )
-    encoder = registry.create("encoder", settings["encoder"], settings.get("encoder_settings"))
+    registry.load("encoder", settings["encoder"])
+    try:
+        encoder = registry.create("encoder", settings["encoder"], settings.get("encoder_settings"))
+    except ConfigError as error:
+        raise DamagedArtifactError(
+            f"run '{version.name}' was trained with settings that its encoder no longer takes: {error.message}",
+            hint="train it anew: reccli finetune --force",
+        ) from error
     encoder.setup(data, context)
     model = ScoringModel(encoder, None, Similarity(str(facts.get("similarity", "dot"))), data)
     file = version.file("weights.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from prepared_world import prepare
 
 from reccli.api import Histories
 from reccli.artifacts import Prepared, read_vectors
-from reccli.errors import ConfigError, DeviceError, Interrupted, MissingArtifactError
+from reccli.errors import ConfigError, DamagedArtifactError, DeviceError, Interrupted, MissingArtifactError
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.stages.finetune import finetune
@@ -74,6 +75,48 @@ def test_the_default_name_and_being_up_to_date(workspace: Workspace) -> None:
     other = finetune(workspace, settings(encoder="mf", loss="bpr", seed=7), Control())
     assert other.status == "done"
     assert "settings changed: seed" in other.why
+
+
+@pytest.fixture
+def longer_mf() -> Iterator[Callable[[], None]]:
+    """Change a default of `mf`, as another version of the code might."""
+    from reccli.encoders.mf import MF
+
+    field = MF.Settings.model_fields["dim"]
+    was = field.default
+
+    def change(value: int = 12) -> None:
+        field.default = value
+        MF.Settings.model_rebuild(force=True)
+
+    yield change
+    change(was)
+
+
+def test_a_default_that_changed_makes_a_run_old_and_leaves_it_as_it_was(
+    workspace: Workspace, longer_mf: Callable[[], None]
+) -> None:
+    given = settings(encoder="mf", epochs=1, encoder_settings={"start": "random"})
+    first = finetune(workspace, given, Control()).version
+    assert first is not None
+    assert finetune(workspace, given, Control()).status == "up to date"
+    longer_mf()
+    fitted = load_encoder(first, Prepared(workspace.current("prepare")))
+    np.testing.assert_array_equal(fitted.item_vectors(), read_vectors(first, "item_vectors"))
+    again = finetune(workspace, given, Control())
+    assert (again.status, again.why) == ("done", ("settings changed: encoder_settings",))
+    assert again.version is not None
+    assert read_vectors(again.version, "item_vectors").shape == (16, 12)
+
+
+def test_a_run_whose_encoder_lost_a_setting_is_no_longer_opened(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = finetune(workspace, settings(encoder="mf", epochs=1), Control()).version
+    assert version is not None
+    monkeypatch.setitem(version.manifest.settings, "encoder_settings", {"dim": 8, "depth": 3})
+    with pytest.raises(DamagedArtifactError, match="settings that its encoder no longer takes: no setting of encoder"):
+        load_encoder(version, Prepared(workspace.current("prepare")))
 
 
 def test_defaults_are_said(workspace: Workspace) -> None:

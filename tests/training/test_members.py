@@ -6,7 +6,7 @@ import pytest
 
 from reccli.errors import ConfigError
 from reccli.settings import PretrainSettings
-from reccli.training.members import full_names, resolve_members, run_name
+from reccli.training.members import full_names, member_settings, resolve_members, run_name
 
 
 def resolved(objective: str, **given):
@@ -70,3 +70,13 @@ def test_weights_may_stand_in_the_name() -> None:
     _, (simcse, spectral) = resolved("simcse:0.25+spectral")
     assert (simcse.weight, spectral.weight) == (0.25, 1.0)
     assert run_name("simcse:0.25+spectral") == "simcse-spectral"
+
+
+def test_all_settings_are_told_by_objective() -> None:
+    _, alone = resolve_members(PretrainSettings(objective="simcse", component={"delete": 0.1}))
+    told = member_settings(alone)
+    assert (told["delete"], told["crop"]) == (0.1, 0.0)
+    _, both = resolve_members(PretrainSettings(objective="mlm+simcse:0.5", component={"mask": 0.2}))
+    told = member_settings(both)
+    assert (told["mlm"]["mask"], told["mlm"]["weight"]) == (0.2, 1.0)
+    assert (told["simcse"]["temperature"], told["simcse"]["weight"]) == (0.05, 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reccli.errors import ConfigError
-from reccli.training.parts import names_of, parts_of, split_sum, together
+from reccli.training.parts import all_settings, names_of, parts_of, split_sum, together
 
 
 def test_names_and_weights():
@@ -61,3 +61,19 @@ def test_settings_that_nobody_has_are_refused(values, message):
 def test_a_dash_may_be_an_underscore():
     (_, part) = parts_of("loss", "infonce+nt-xent", {"nt_xent.temperature": 0.5})
     assert part.values == {"temperature": 0.5}
+
+
+def test_all_settings_are_the_given_ones_and_the_defaults_of_the_rest():
+    from reccli.losses.infonce import InfoNCE
+
+    alone = all_settings("loss", "infonce", {"temperature": 0.3})
+    assert alone == InfoNCE.Settings(temperature=0.3).model_dump(mode="json")
+    assert len(alone) == len(InfoNCE.Settings.model_fields) > 1
+    both = all_settings("loss", "infonce+directau:0.5", {"directau.gamma": 2.0})
+    assert (both["directau.gamma"], both["directau.weight"]) == (2.0, 0.5)
+    assert both["infonce.temperature"] == InfoNCE.Settings().temperature
+    again = parts_of("loss", "infonce+directau", both)
+    assert [part.weight for part in again] == [1.0, 0.5]
+    assert "sgl.weight" in all_settings("aux", "sgl:0.7", {})
+    with pytest.raises(ConfigError, match="temperature"):
+        all_settings("loss", "infonce", {"temperature": -1})

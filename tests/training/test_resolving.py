@@ -67,3 +67,15 @@ def test_one_mean_of_weights_at_a_time() -> None:
     recipe = resolve(FinetuneSettings(encoder="mf", swa=5), "ranking", provides)
     assert recipe.settings.average == 0.0
     assert "average" not in recipe.chosen
+
+
+def test_determinants_have_the_defaults_of_all_components() -> None:
+    both = FinetuneSettings(encoder="mf", task="rating,ranking:0.3")
+    found = resolve(both, "rating", ALL | {"ratings"}, n_items=100).determinants()
+    assert found["encoder_settings"]["std"] == 0.1
+    assert set(found["side_settings"]) == {"ranking"}
+    plain = recipe(encoder="mf", loss="infonce", aux=None).determinants()
+    assert "side_settings" not in plain
+    assert "log_q" in plain["loss_settings"]
+    assert plain["sampler_settings"] == {}
+    assert plain == recipe(encoder="mf", loss="infonce", encoder_settings={"std": 0.1}).determinants()
