@@ -159,7 +159,7 @@ class Loop:
                 again, weight = self.adversary.again, self.adversary.weight
                 with self.adversary.moved():
                     self._backward(row_B, lambda: again() * weight)
-        scaler = self.precision.scaler
+        scaler: Any = self.precision.scaler
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         self._check_gradients(row_B)

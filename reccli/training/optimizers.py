@@ -8,8 +8,12 @@ from typing import Any
 import torch
 
 from reccli.errors import one_of
+from reccli.training.adam import Adam
 
-__all__ = ["build_optimizer", "set_rate"]
+__all__ = ["Stepper", "build_optimizer", "set_rate"]
+
+Stepper = torch.optim.Optimizer | Adam
+"""What the loop steps with."""
 
 NAMES = ("adam", "adamw", "sgd", "adafactor")
 BETAS = (0.9, 0.99)  # runs of some hundred steps: the usual 0.999 would remember the start to the end
@@ -17,7 +21,7 @@ BETAS = (0.9, 0.99)  # runs of some hundred steps: the usual 0.999 would remembe
 
 def build_optimizer(
     name: str, groups: Iterable[Mapping[str, Any]], *, learning_rate: float, weight_decay: float
-) -> torch.optim.Optimizer:
+) -> Stepper:
     """Build an optimiser.
 
     Args:
@@ -40,11 +44,12 @@ def build_optimizer(
         for group in groups
         if list(group["params"])
     ]
-    fused = _fused(prepared)
+    if name in ("adam", "adamw") and _fused(prepared):
+        return Adam(prepared, betas=BETAS, decoupled=name == "adamw")
     if name == "adam":
-        return torch.optim.Adam(prepared, lr=learning_rate, betas=BETAS, fused=fused)
+        return torch.optim.Adam(prepared, lr=learning_rate, betas=BETAS)
     if name == "adamw":
-        return torch.optim.AdamW(prepared, lr=learning_rate, betas=BETAS, fused=fused)
+        return torch.optim.AdamW(prepared, lr=learning_rate, betas=BETAS)
     if name == "sgd":
         return torch.optim.SGD(prepared, lr=learning_rate, momentum=0.9)
     if name == "adafactor":
@@ -52,13 +57,13 @@ def build_optimizer(
     raise one_of("optimizer", name, NAMES)
 
 
-def _fused(groups: list[dict[str, Any]]) -> bool | None:
-    """Whether all weights are read and written in one go: the same step, where torch has it for the device."""
+def _fused(groups: list[dict[str, Any]]) -> bool:
+    """Whether all weights can be read and written in one go: torch has it for where they are."""
     kinds = {parameter.device.type for group in groups for parameter in group["params"]}
-    return True if kinds and kinds <= {"cpu", "cuda"} else None
+    return bool(kinds) and kinds <= {"cpu", "cuda"}
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor_after: Callable[[float], float]) -> None:
+def set_rate(optimizer: Stepper, factor_after: Callable[[float], float]) -> None:
     """Set each group's rate to its peak times what is given for the share of steps that it warms up over."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor_after(group["warmup"])
