@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reccli.errors import ConfigError, OfflineError
+from reccli.errors import ConfigError, OfflineError, ReccliError
 
 __all__ = ["fetch_model", "hub_name", "is_hub_name"]
 
@@ -70,6 +70,8 @@ def _snapshot(name: str, commit: str, *, online: bool) -> Path | None:
 
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(FILES), local_files_only=not online))
+    except ReccliError:  # a signal that came meanwhile
+        raise
     except Exception as error:  # the hub client raises errors of many kinds for one cause: it did not work
         if not online:
             return None
@@ -85,5 +87,7 @@ def _commit(name: str, revision: str | None) -> str:
 
     try:
         return str(HfApi().model_info(name, revision=revision).sha or "COMMIT")
+    except ReccliError:
+        raise
     except Exception:  # a hint must not fail
         return "COMMIT"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 
 from reccli.api.encoder import Encoder
-from reccli.errors import ConfigError, DeviceError
+from reccli.errors import ConfigError, DeviceError, ReccliError
 
 __all__ = ["compile_parts", "compiling_errors"]
 
@@ -69,12 +69,23 @@ def compiling_errors() -> Iterator[None]:
 
     Raises:
         DeviceError: The model cannot be compiled here.
+        ReccliError: What stopped the compiler was no trouble of its own, as a signal that asked to stop.
     """
     try:
         yield
     except Exception as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
+        own = _wrapped(error)
+        if own is not None:
+            raise own from None
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = lines[0] if lines else type(error).__name__
         raise DeviceError(f"compile: this model cannot be compiled here: {reason}", hint=HINT) from error
+
+
+def _wrapped(error: BaseException | None) -> ReccliError | None:
+    """Return the error of ours that torch has put into one of its own, or None."""
+    while error is not None and not isinstance(error, ReccliError):
+        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+    return error

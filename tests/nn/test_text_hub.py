@@ -10,7 +10,7 @@ import huggingface_hub
 import pytest
 from tiny_bert import tiny_bert
 
-from reccli.errors import ConfigError, OfflineError
+from reccli.errors import ConfigError, Interrupted, OfflineError
 from reccli.nn.text_folder import find_model, model_determinants, model_digest, model_label
 from reccli.nn.text_hub import FILES, fetch_model, hub_name, is_hub_name
 
@@ -72,6 +72,18 @@ def test_what_cannot_be_fetched_is_said_in_one_line(hub: dict[str, Any]) -> None
     with pytest.raises(OfflineError, match="404: no such model") as caught:
         fetch_model(f"someone/other@{COMMIT}", online=True)
     assert "\n" not in caught.value.message
+
+
+def test_a_signal_while_fetching_is_no_trouble_of_the_hub(monkeypatch: pytest.MonkeyPatch, hub: dict[str, Any]) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise Interrupted(2)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", stopped)
+    with pytest.raises(Interrupted):
+        fetch_model("someone/some-model", online=True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", stopped)
+    with pytest.raises(Interrupted):
+        fetch_model(NAME, online=True)
 
 
 def test_runs_say_which_commit_they_used(hub: dict[str, Any], tmp_path: Path) -> None:

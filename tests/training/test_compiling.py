@@ -9,7 +9,7 @@ from tiny_bert import tiny_bert
 from reccli import registry
 from reccli.api import Context
 from reccli.encoders.bert import Bert
-from reccli.errors import ConfigError, DeviceError
+from reccli.errors import ConfigError, DeviceError, Interrupted
 from reccli.testing import checkerboard
 from reccli.training import compiling
 from reccli.training.compiling import compile_parts, compiling_errors
@@ -91,3 +91,16 @@ def test_what_fails_at_the_first_step_is_told_in_one_line(tmp_path: Path) -> Non
     assert "\n" not in told.value.message
     with pytest.raises(ZeroDivisionError), compiling_errors():
         _ = 1 / 0
+
+
+def test_a_signal_that_comes_while_torch_compiles_stops_the_run_as_a_signal(tmp_path: Path) -> None:
+    def slow(graph: object, inputs: object) -> object:
+        raise Interrupted(15)
+
+    encoder = bert(tmp_path)
+    for part in encoder.compiled_parts():
+        part.compile(backend=slow)
+    encoder.train()
+    with pytest.raises(Interrupted) as told, compiling_errors():
+        encoder.items(torch.arange(4))
+    assert told.value.exit_code == 143
