@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ NAME = f"someone/some-model@{COMMIT}"
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """A made-up hub of one model; what is asked of it is written down."""
     place = tmp_path / "models--someone--some-model" / "snapshots" / COMMIT
+    source = tiny_bert(tmp_path / "source")  # transformers takes names from the hub's client when it is imported
     known: dict[str, Any] = {"place": place, "calls": [], "fetched": False}
 
     def snapshot_download(name: str, *, revision: str, allow_patterns: list[str], local_files_only: bool) -> str:
@@ -31,7 +33,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         if name != "someone/some-model":
             raise ValueError("404: no such model\nsecond line")
         known["fetched"] = True
-        return str(place if place.is_dir() else tiny_bert(place))
+        return str(place if place.is_dir() else shutil.copytree(source, place))
 
     api = SimpleNamespace(model_info=lambda name, revision=None: SimpleNamespace(sha=COMMIT))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
