@@ -47,6 +47,9 @@ class Encoder(Component, nn.Module):
     """True: `encode_user_texts` gives vectors to users who describe themselves in words. An instance may set it."""
     joint: ClassVar[bool] = False
     """True: `scores` reads user and item together, for ratings and clicks; it adds to the product of the vectors."""
+    dot_alone: bool = False
+    """True: what it exports is compared by the dot product, and any other similarity is refused. An instance may set
+    it."""
     own_biases: bool = False
     """True: for ratings and labels the product of its vectors is all that the mean of the values lacks, so that no
     biases of users and items are learned beside it. An instance may set it."""
@@ -63,6 +66,9 @@ class Encoder(Component, nn.Module):
     disturb: Callable[[Tensor], Tensor] | None = None
     """With views of the `graph`: changes the vectors after each layer of a training step's own walk; the loop sets
     it for an auxiliary task."""
+    keeps_walk: bool = False
+    """With views of the `graph`: whether auxiliary tasks look at the step's own walk, so that its layers are worth
+    their memory; the loop sets it. `walk` gives them in any case."""
     micro_batch: int | None = None
     """Rows or texts of a pass whose activations are not kept but computed again in the backward pass; the loop sets
     it, None keeps all."""

@@ -104,20 +104,24 @@ class LightGCN(Encoder):
             self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
         self.propagation = Propagation(data.train, self.settings.layers)
         self._walk: Walk | None = None
+        self._ends: tuple[Tensor, Tensor] | None = None
 
     def begin_step(self) -> None:
-        """Propagate over the graph."""
-        disturb = self.disturb if self.training else None
-        self._walk = self.propagation.walk(self.user_UD, self.item_ID, disturb=disturb)
+        """Propagate over the graph; the layers are kept for auxiliary tasks alone."""
+        self._walk = self._ends = None  # before there are new ones: each is as large as the tables
+        if self.keeps_walk or self.disturb is not None:
+            walk = self.walk()
+            self._ends = walk.mean_VD[: walk.n_users], walk.mean_VD[walk.n_users :]
+        else:
+            self._ends = self.propagation(self.user_UD, self.item_ID)
 
     def walk(self, step: Callable[[Tensor], Tensor] | None = None) -> Walk:
         """Return the tables and what each layer makes of them."""
         if step is not None:
             return self.propagation.walk(self.user_UD, self.item_ID, step=step)
         if self._walk is None:
-            self.begin_step()
-        if self._walk is None:
-            raise RuntimeError("begin_step propagated nothing")
+            disturb = self.disturb if self.training else None
+            self._walk = self.propagation.walk(self.user_UD, self.item_ID, disturb=disturb)
         return self._walk
 
     def users(self, batch: Batch) -> Tensor:
@@ -147,5 +151,8 @@ class LightGCN(Encoder):
         return self._now()[0].float().cpu()
 
     def _now(self) -> tuple[Tensor, Tensor]:
-        walk = self.walk()
-        return walk.mean_VD[: walk.n_users], walk.mean_VD[walk.n_users :]
+        if self._ends is None:
+            self.begin_step()
+        if self._ends is None:
+            raise RuntimeError("begin_step propagated nothing")
+        return self._ends

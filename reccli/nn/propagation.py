@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from reccli.api.data import Histories
 from reccli.api.walk import Walk
@@ -21,12 +22,13 @@ __all__ = ["Propagation", "to_torch"]
 
 
 def to_torch(matrix: csr_matrix) -> Tensor:
-    """Return a SciPy CSR matrix as a torch CSR tensor, float32, on the CPU."""
+    """Return a SciPy CSR matrix as a torch CSR tensor, float32, on the CPU; its places in int32 where these suffice."""
+    kind = np.int32 if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max else np.int64
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int64)),
-            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(matrix.indptr.astype(kind)),
+            torch.from_numpy(matrix.indices.astype(kind)),
             torch.from_numpy(np.ascontiguousarray(matrix.data, np.float32)),
             size=matrix.shape,
             check_invariants=False,
@@ -44,6 +46,30 @@ class _Symmetric(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient_VD: Tensor) -> tuple[None, Tensor]:
         return None, ctx.matrix_VV @ gradient_VD.contiguous()
+
+
+class _Mean(torch.autograd.Function):
+    """Mean over all layers of a walk: linear and symmetric, so nothing is kept, and the gradient is the same walk."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix_VV: Tensor, user_UD: Tensor, item_ID: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+        ctx.matrix_VV, ctx.layers = matrix_VV, layers
+        return _mean(matrix_VV, user_UD, item_ID, layers)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, user_UD: Tensor, item_ID: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        return None, *_mean(ctx.matrix_VV, user_UD, item_ID, ctx.layers), None
+
+
+def _mean(matrix_VV: Tensor, user_UD: Tensor, item_ID: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+    """Return `(x + A (x + A (x + ...))) / (layers + 1)`, which is the mean of `A^l x` with two tensors of its size."""
+    start_VD = torch.cat([user_UD, item_ID])
+    mean_VD = start_VD
+    for _ in range(layers):
+        mean_VD = torch.addmm(start_VD, matrix_VV, mean_VD)
+    mean_VD /= layers + 1
+    return mean_VD[: len(user_UD)], mean_VD[len(user_UD) :]
 
 
 class Propagation(nn.Module):
@@ -71,16 +97,16 @@ class Propagation(nn.Module):
 
     def __init__(self, histories: Histories, layers: int) -> None:
         super().__init__()
-        from scipy.sparse import block_array
-
         matrix, _, _ = normalised(histories)
         self.n_users, self.layers = matrix.shape[0], layers
-        self._matrix_VV = to_torch(block_array([[None, matrix], [matrix.T, None]], format="csr"))
+        self._matrix_VV = to_torch(_symmetric(matrix))
 
     def forward(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
-        """Propagate, and return the means over all layers."""
-        mean_VD = self.walk(user_UD, item_ID).mean_VD
-        return mean_VD[: self.n_users], mean_VD[self.n_users :]
+        """Propagate, and return the means over all layers, of which none is kept."""
+        matrix_VV = self._on(user_UD.device)
+        with torch.autocast(user_UD.device.type, enabled=False):
+            found = _Mean.apply(matrix_VV, user_UD.float(), item_ID.float(), self.layers)  # type: ignore[no-untyped-call]
+        return found[0], found[1]
 
     def walk(
         self,
@@ -107,7 +133,25 @@ class Propagation(nn.Module):
 
     def step(self, vector_VD: Tensor) -> Tensor:
         """Return what the neighbours of each vertex have, VD; the graph follows the vectors to their device."""
-        if self._matrix_VV.device != vector_VD.device:
-            self._matrix_VV = self._matrix_VV.to(vector_VD.device)
+        matrix_VV = self._on(vector_VD.device)
         with torch.autocast(vector_VD.device.type, enabled=False):
-            return _Symmetric.apply(self._matrix_VV, vector_VD)  # type: ignore[no-untyped-call,no-any-return]
+            return _Symmetric.apply(matrix_VV, vector_VD)  # type: ignore[no-untyped-call,no-any-return]
+
+    def _on(self, device: torch.device) -> Tensor:
+        if self._matrix_VV.device != device:
+            self._matrix_VV = self._matrix_VV.to(device)
+        return self._matrix_VV
+
+
+def _symmetric(matrix_UI: csr_matrix) -> csr_matrix:
+    """Return [[0, N], [N^T, 0]] by rows, VV."""
+    from scipy.sparse import csr_matrix
+
+    turned_IU = matrix_UI.T.tocsr()
+    n_users, n_items = matrix_UI.shape
+    parts = (
+        np.concatenate([matrix_UI.data, turned_IU.data]),
+        np.concatenate([matrix_UI.indices + n_users, turned_IU.indices]),
+        np.concatenate([matrix_UI.indptr, matrix_UI.nnz + turned_IU.indptr[1:]]),
+    )
+    return csr_matrix(parts, shape=(n_users + n_items, n_users + n_items))

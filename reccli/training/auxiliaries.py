@@ -45,6 +45,7 @@ class Auxiliaries(nn.Module):
             raise ConfigError(
                 f"aux {' and '.join(map(repr, asking))} both disturb the encoder's walk", hint="choose one of them"
             )
+        encoder.keeps_walk = any(task.views == "graph" for _, task, _ in members)
         encoder.disturb = next(iter(asking.values()), None)
 
     def begin_epoch(self, epoch: int, encoder: Encoder) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from reccli.api import Histories
-from reccli.nn.propagation import Propagation
+from reccli.nn.propagation import Propagation, to_torch
 
 PAIRS = np.array([[0, 0], [0, 1], [1, 1], [2, 1], [2, 3]])
 
@@ -32,3 +34,25 @@ def test_equals_the_dense_powers_with_gradients() -> None:
             torch.autograd.grad((weight * got).sum(), (user, item)),
             torch.autograd.grad((weight * expected).sum(), (user, item)),
         )
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_the_mean_is_that_of_the_walk_and_keeps_no_layer(layers: int) -> None:
+    histories = Histories.from_arrays(*PAIRS.T, n_users=4, n_items=4)
+    propagation = Propagation(histories, layers)
+    user, item = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    saved: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: (saved.append(tensor), tensor)[1], lambda held: held):
+        got = propagation(user, item)
+    assert not saved
+    mean = propagation.walk(user, item).mean_VD
+    torch.testing.assert_close(got, (mean[:4], mean[4:]))
+    one_sided = torch.autograd.grad(got[1].sum(), (user, item))
+    torch.testing.assert_close(one_sided, torch.autograd.grad(mean[4:].sum(), (user, item)))
+    assert got[0].dtype == propagation(user.double(), item.double())[0].dtype == torch.float32
+
+
+def test_places_take_four_bytes() -> None:
+    matrix = to_torch(csr_matrix(np.eye(3, dtype=np.float32)))
+    assert matrix.col_indices().dtype == matrix.crow_indices().dtype == torch.int32
+    torch.testing.assert_close(matrix.to_dense(), torch.eye(3))
