@@ -109,7 +109,7 @@ class LightGCN(Encoder):
     def begin_step(self) -> None:
         """Propagate over the graph; the layers are kept for auxiliary tasks alone."""
         self._walk = self._ends = None  # before there are new ones: each is as large as the tables
-        if self.keeps_walk or self.disturb is not None:
+        if self.training and (self.keeps_walk or self.disturb is not None):
             walk = self.walk()
             self._ends = walk.mean_VD[: walk.n_users], walk.mean_VD[walk.n_users :]
         else:
