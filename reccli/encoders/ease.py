@@ -5,41 +5,18 @@ U users, I items, R components, V words, N texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from pydantic import Field
 from torch import Tensor
 
-from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
-from reccli.errors import ConfigError
-from reccli.nn.held_out import hold_out, ndcg
-from reccli.nn.spectral import Spectrum, decompose, fold_in, normalised
-from reccli.nn.vocabulary import Vocabulary
+from reccli.api import Context, Encoder, Histories, TrainingData
+from reccli.nn.collective_ease import CollectiveEase, EaseSettings
 
 __all__ = ["Ease"]
 
-Float32 = npt.NDArray[np.float32]
-PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
-USER_POWERS = (0.0, 0.25, 0.5)
-WORDS = (0.0, 8.0, 32.0)
-FEWEST = 3
-CHOOSING_USERS = 4096
-CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
 
-
-class Choice(NamedTuple):
-    """What `auto` chooses."""
-
-    l2: float
-    user_power: float
-    words: float
-
-
-class Ease(Encoder):
+class Ease(CollectiveEase, Encoder):
     r"""Predict each item from the rest of the history by ridge regression, with an item never predicting itself.
 
     ::
@@ -102,46 +79,21 @@ class Ease(Encoder):
         ((3, 2), (2, 2))
     """
 
-    class Settings(ComponentSettings):
+    class Settings(EaseSettings):
         """Settings of `ease`."""
-
-        rank: int = Field(default=2048, ge=1)
-        """Components; exact where it reaches the number of users or of items."""
-        l2: Annotated[float | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
-        """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
-        user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
-        """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
-        words: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
-        """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
-        vocabulary: int = Field(default=4096, ge=1)
-        """Words kept, those that most texts have: 1,024 to 16,384."""
-        n_iter: int = Field(default=3, ge=1, le=50)
-        """Passes of the decomposition."""
 
     trainable: ClassVar[bool] = False
     serves_new_users: bool = True
-    item_IR: Tensor
-    history_IR: Tensor
-    word_VR: Tensor
-    share_R: Tensor
 
     @property
     def serves_new_items(self) -> bool:  # type: ignore[override]
         """Whether words count, in what was solved or loaded."""
-        return bool(self.word_VR.numel())
+        return self.knows_words
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then solve on all training rows."""
-        given = self.settings
-        self.n_items, self._context = data.n_items, context
-        self.vocabulary = Vocabulary(pairs=False, most=given.vocabulary, fewest=FEWEST)
-        self._keep(np.zeros((data.n_items, 1), np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32))
-        if context.restoring:
-            return
-        self._text_VI = self._read(data)
-        free = "auto" in (given.l2, given.user_power) or (given.words == "auto" and self._text_VI is not None)
-        self._solve(data.train, self._choose(data) if free else next(self._choices()))
-        del self._text_VI
+        self.n_items = data.n_items
+        self.solve(data, context, self.settings)
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, NR."""
@@ -149,130 +101,12 @@ class Ease(Encoder):
 
     def export_users(self, histories: Histories) -> Tensor:
         """Return the sum of each history's vectors, UR."""
-        return torch.from_numpy(fold_in(histories, self.history_IR.cpu().numpy()))
+        return self.of_histories(histories)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, NR on the CPU."""
-        vector_NR = self.vocabulary.weighted(texts) @ self.word_VR.cpu().numpy()
-        return torch.from_numpy(ease_vectors(vector_NR, self.share_R.cpu().numpy())[1])
+        return self.of_texts(texts)
 
     def warm_items(self) -> Tensor:
         """Return which items have been met in training, or have known words."""
         return self.item_IR.cpu().square().sum(1) > 0
-
-    def _read(self, data: TrainingData) -> Any:
-        """Return the words of the items' texts, VI sparse; None where there are none, or where they are not wanted."""
-        if self.settings.words == 0 or data.item_text_I is None:
-            if self.settings.words not in (0, "auto"):
-                raise ConfigError(
-                    f"encoder.words={self.settings.words}, and the items have no texts",
-                    hint="reccli prepare RATINGS --items FILE",
-                )
-            return None
-        text_VI = self.vocabulary.learn(data.item_text_I).T.tocsr()
-        return text_VI if text_VI.nnz else None
-
-    def _keep(self, item_IR: Float32, word_VR: Float32, share_R: Float32) -> None:
-        candidate_IR, history_IR = ease_vectors(item_IR, share_R)
-        self.register_buffer("item_IR", torch.from_numpy(candidate_IR))
-        self.register_buffer("history_IR", torch.from_numpy(history_IR))
-        self.register_buffer("word_VR", torch.from_numpy(word_VR))
-        self.register_buffer("share_R", torch.from_numpy(share_R))
-
-    def _solve(self, train: Histories, choice: Choice) -> None:
-        found = self._spectrum(train, choice)
-        word_VR = np.zeros((0, len(found.value_R)), np.float32)
-        if choice.words:
-            scale_R = self._scale / np.maximum(found.value_R, 1e-6 * found.value_R.max(initial=1e-12))
-            word_VR = np.ascontiguousarray(found.user_UR[train.n_users :] * scale_R, dtype=np.float32)
-        self._keep(found.item_IR, word_VR, shares(found, choice.l2))
-
-    def _spectrum(self, histories: Histories, choice: Choice, *, most: int | None = None) -> Spectrum:
-        """Decompose the interactions, with the words below them."""
-        from scipy.sparse import vstack
-
-        matrix, degree_U, degree_I = normalised(histories, (choice.user_power, 0.0))
-        if choice.words:
-            row = float((matrix.data.astype(np.float64) ** 2).mean()) if matrix.nnz else 1.0
-            self._scale = np.float32(np.sqrt(choice.words * row))
-            text_VI = (self._text_VI * self._scale).astype(np.float32)
-            matrix = vstack([matrix, text_VI], format="csr")
-            degree_U = np.concatenate([degree_U, np.asarray(text_VI.sum(axis=1), np.float32).ravel()])
-            degree_I = degree_I + np.asarray(text_VI.sum(axis=0), np.float32).ravel()
-        generator = self._context.numpy_generator("ease")
-        rank = min(self.settings.rank, most or self.settings.rank)
-        return decompose(matrix, rank, degree_U, degree_I, generator=generator, n_iter=self.settings.n_iter)
-
-    def _choices(self) -> Iterator[Choice]:
-        """Yield what is tried first: powers and penalties, without words unless their weight is given."""
-        given = self.settings
-        words = 0.0 if given.words == "auto" or self._text_VI is None else given.words
-        for power in USER_POWERS if given.user_power == "auto" else [given.user_power]:
-            for penalty in self._penalties():
-                yield Choice(penalty, power, words)
-
-    def _penalties(self) -> Sequence[float]:
-        return PENALTIES if self.settings.l2 == "auto" else [self.settings.l2]
-
-    def _choose(self, data: TrainingData) -> Choice:
-        """Try powers and penalties, then, with the best power and all components, weights of words and penalties."""
-        draw = self._context.numpy_generator
-        kept, held = hold_out(data, 0.1, draw("ease held out"))
-        user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
-        if not len(user_B):
-            tried = list(self._choices())
-            return tried[len(self._penalties()) // 2]
-        if len(user_B) > CHOOSING_USERS:
-            user_B = np.sort(draw("ease users").choice(user_B, CHOOSING_USERS, replace=False))
-        seen, relevant = kept.rows(user_B), held.rows(user_B)
-        value, best = self._best(list(self._choices()), kept, seen, relevant, most=CHOOSING_RANK)
-        weights = WORDS if self.settings.words == "auto" and self._text_VI is not None else (best.words,)
-        if len(weights) > 1 or min(self.settings.rank, data.n_users, data.n_items) > CHOOSING_RANK:
-            second = [Choice(penalty, best.user_power, words) for words in weights for penalty in self._penalties()]
-            value, best = self._best(second, kept, seen, relevant, most=self.settings.rank)
-        told = "" if self._text_VI is None else f", words {best.words:g}"
-        self._context.say(
-            f"ease: l2 {best.l2}, user power {best.user_power}{told} chosen"
-            f" (ndcg@20 {value:.4f} on held-out training rows)"
-        )
-        return best
-
-    def _best(
-        self, choices: Sequence[Choice], kept: Histories, seen: Histories, relevant: Histories, *, most: int
-    ) -> tuple[float, Choice]:
-        """Return the best of some choices and its NDCG@20; neighbours that share a spectrum decompose once."""
-        best, solved, found = (-1.0, choices[0]), None, None
-        for choice in choices:
-            if found is None or solved != choice[1:]:
-                solved, found = choice[1:], self._spectrum(kept, choice, most=most)
-            item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
-            (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
-            best = max(best, (value, choice), key=lambda entry: entry[0])
-        return best
-
-
-def shares(found: Spectrum, l2: float) -> Float32:
-    """Return how much of each component is kept, R.
-
-    Args:
-        found: Spectrum of the interactions, items' degrees not divided out.
-        l2: Penalty as a share of the largest squared singular value.
-    """
-    square_R = found.value_R.astype(np.float64) ** 2
-    share_R: Float32 = (square_R / (square_R + l2 * square_R.max(initial=1e-12))).astype(np.float32)
-    return share_R
-
-
-def ease_vectors(item_NR: Float32, share_R: Float32) -> tuple[Float32, Float32]:
-    """Return the vectors of items as candidates and as parts of a history, NR each.
-
-    Args:
-        item_NR: Rows of the right singular vectors.
-        share_R: How much of each component is kept.
-    """
-    kept_N = 1.0 - (item_NR.astype(np.float64) ** 2) @ share_R.astype(np.float64)
-    history_NR = item_NR * np.sqrt(share_R)
-    return (
-        np.ascontiguousarray(history_NR / kept_N[:, None], dtype=np.float32),
-        np.ascontiguousarray(history_NR, dtype=np.float32),
-    )

@@ -18,13 +18,14 @@ def build_model(job: Job, data: TrainingData, context: Context) -> ScoringModel:
     """Set the encoder up, and join it with loss, teacher, side tasks and auxiliary tasks, on the job's device.
 
     Raises:
-        ConfigError: The encoder as it is set does not offer what an auxiliary task needs.
+        ConfigError: The encoder as it is set does not offer what an auxiliary task needs, or takes another similarity.
     """
     from reccli.api import Similarity
     from reccli.stages.finetune_parts import mechanics_of
     from reccli.stages.teachers import open_teacher
     from reccli.training.auxiliaries import build_auxiliaries
     from reccli.training.compiling import compile_parts
+    from reccli.training.fitting import check_similarity
     from reccli.training.loss_sum import build_loss
     from reccli.training.model import ScoringModel
     from reccli.training.side_tasks import side_tasks
@@ -32,6 +33,7 @@ def build_model(job: Job, data: TrainingData, context: Context) -> ScoringModel:
     settings, recipe = job.settings, job.recipe
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)
+    check_similarity(encoder, str(settings.similarity))
     loss = None if settings.loss is None else build_loss(settings.loss, settings.loss_settings, recipe.task)
     teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
     similarity = Similarity(str(settings.similarity))

@@ -7,7 +7,7 @@ from typing import Any
 from reccli import registry
 from reccli.errors import ConfigError, PluginError
 
-__all__ = ["VALUE_NEEDS", "check_encoder", "is_trainable", "listed", "misfit"]
+__all__ = ["VALUE_NEEDS", "check_encoder", "check_similarity", "is_trainable", "listed", "misfit"]
 
 VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 """Needs that the task decides about: the data may well have values, and the run not be for them."""
@@ -35,6 +35,19 @@ def check_encoder(name: str, encoder: type[Any], task: str, provides: frozenset[
     hints = [*(f"--task {VALUE_NEEDS[need]}" for need in wanted), error.hint]
     error.hint = ", or ".join(hint for hint in hints if hint)
     raise error
+
+
+def check_similarity(encoder: Any, similarity: str) -> None:
+    """Refuse a similarity that would change what an encoder, as it is set up, means by the lengths of its vectors.
+
+    Raises:
+        ConfigError: The encoder takes the dot product alone.
+    """
+    if encoder.dot_alone and similarity != "dot":
+        raise ConfigError(
+            f"similarity '{similarity}': the vectors of this encoder, as it is set, take dot alone",
+            hint="--set similarity=dot",
+        )
 
 
 def is_trainable(name: str) -> bool:

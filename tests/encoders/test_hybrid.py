@@ -1,4 +1,4 @@
-"""The hybrid encoder: each part against a loop, cold items by text, and the known world."""
+"""The hybrid encoder: users and mixed scores against loops, new items by text, and the known world."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-import numpy as np
 import pytest
 import torch
 from tiny_bert import tiny_bert
@@ -16,6 +15,7 @@ from reccli import registry
 from reccli.api import Context, Histories, Similarity, TrainingData
 from reccli.encoders.hybrid import Hybrid
 from reccli.errors import ConfigError
+from reccli.nn.collective_ease import CollectiveEase, EaseSettings
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.testing import EncoderConformance, checkerboard, held_out_first
@@ -46,7 +46,11 @@ class Conforms(EncoderConformance):
         return checkerboard(users=12, items=10, held_out=1).data
 
 
-@pytest.mark.parametrize("given", [{}, {"order": "causal"}, {"layers": 0, "start": "random", "mask": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"order": "causal"}, {"layers": 0, "start": "random", "mask": 0.0}, {"base": 0.0}, {"text": "no"}],
+    ids=str,
+)
 @pytest.mark.parametrize("name", [name for name in dir(EncoderConformance) if name.startswith("test_")])
 def test_conforms(folder: Path, name: str, given: dict[str, Any]) -> None:
     kit = type("Kit", (Conforms,), {"folder": folder, "given": given})()
@@ -56,103 +60,98 @@ def test_conforms(folder: Path, name: str, given: dict[str, Any]) -> None:
         pytest.skip(str(reason))
 
 
-def cold_world(items: int = 16) -> TrainingData:
-    """Two tastes; the last four items are met by nobody, and item 1 has no text."""
-    data = checkerboard(users=12, items=items, held_out=1).data
-    kept = data.train.item_E < items - 4
-    texts = list(data.item_text_I or ())
-    texts[1] = " "
-    train = Histories.from_arrays(
-        data.train.user_E[kept], data.train.item_E[kept], n_users=12, n_items=items, time_E=data.train.time_E[kept]
-    )
-    return replace(data, train=train, item_text_I=texts)
-
-
 def build(folder: Path, data: TrainingData, **given: Any) -> Hybrid:
-    encoder = Hybrid(Hybrid.Settings(path=str(folder), dim=6, **given))
+    encoder = Hybrid(Hybrid.Settings(path=str(folder), dim=6, l2=0.05, user_power=0.0, **given))
     encoder.setup(data, Context(seed=3))
     with torch.no_grad():
-        encoder.gate.slope_FK.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+        encoder.parts.gate.slope_FK.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     return encoder
 
 
-def test_items_and_users_are_what_the_formula_says(folder: Path) -> None:
+def cold_world() -> TrainingData:
+    """Two tastes; the last four of 16 items are met by nobody, and items are told by one of two words."""
+    data = checkerboard(users=12, items=16, held_out=1).data
+    kept = data.train.item_E < 12
+    train = Histories.from_arrays(
+        data.train.user_E[kept], data.train.item_E[kept], n_users=12, n_items=16, time_E=data.train.time_E[kept]
+    )
+    return replace(data, train=train, item_text_I=[("red fox", "blue fish")[item % 2] for item in range(16)])
+
+
+@pytest.mark.parametrize("order", ["set", "causal"])
+def test_users_are_what_the_formula_says(folder: Path, order: str) -> None:
     data = cold_world()
-    encoder = build(folder, data, order="set").eval()
+    encoder = build(folder, data, order=order, base=0.0).eval()
     encoder.begin_step()
-    item_ID, text_IT = encoder.item_ID.detach(), encoder.text_IT
-    projections = (encoder.text.instead_TD, encoder.text.beside_TD.detach())
-    gate_IK = encoder._weights().detach()
-    likes_UI = torch.from_numpy(data.train.to_scipy("weight").toarray())
-    degree_U1 = likes_UI.sum(1, keepdim=True).clamp_min(1e-9)
-    degree_I = likes_UI.sum(0).clamp_min(1e-9)
-    normal_UI = likes_UI / (degree_U1 * degree_I).sqrt()
-    smooth_ID = (item_ID + normal_UI.T @ (normal_UI @ item_ID)) / 2
-    got = encoder.export_items()
-    for item in range(16):
-        g_id, g_graph, g_text = gate_IK[item]
-        text_TD = projections[int(encoder.has_IK[item, 0])]
-        expected = g_id * item_ID[item] + g_graph * smooth_ID[item] + g_text * (text_IT[item] @ text_TD)
-        torch.testing.assert_close(got[item][:-1], expected, atol=1e-5, rtol=1e-4)
+    seen_ID = encoder.parts.seen(torch.arange(16)).detach()
+    causal, unit = order == "causal", torch.nn.functional.normalize
+    if causal:
+        with torch.no_grad():
+            encoder.map.weight_DD.normal_(generator=torch.Generator().manual_seed(1))
+            encoder.map.shift_D.normal_(generator=torch.Generator().manual_seed(2))
+            encoder.bags.age_exponent.fill_(0.7)
+        seen_ID = unit(seen_ID, dim=1)
     users = encoder.export_users(data.train)
     for user in range(12):
         entries = data.train.item_E[data.train.offset_U1[user] : data.train.offset_U1[user + 1]]
-        parts = [
-            (gate_IK[j, 0] + gate_IK[j, 1]) * item_ID[j] + gate_IK[j, 2] * (text_IT[j] @ projections[1])
-            for j in entries
-        ]
+        weights = [(1.0 + age) ** -0.7 if causal else 1.0 for age in reversed(range(len(entries)))]
+        mean_D = sum(w * seen_ID[j] for w, j in zip(weights, entries, strict=True)) / sum(weights)
+        if causal:
+            mean_D = encoder.map.weight_DD.detach() @ mean_D + encoder.map.shift_D.detach()
         assert users[user][-1] == 0
-        torch.testing.assert_close(users[user][:-1], sum(parts) / len(parts), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(users[user][:-1], unit(mean_D, dim=0), atol=1e-5, rtol=1e-4)
 
 
-def test_cold_items_have_their_text_alone_and_items_without_one_their_id(folder: Path) -> None:
+@pytest.mark.parametrize("text", ["yes", "no"])
+def test_scores_are_cosines_and_those_of_ease_each_by_its_deviation(folder: Path, text: str) -> None:
     data = cold_world()
-    encoder = build(folder, data).eval()
-    gate_IK = encoder._weights()
-    assert gate_IK[-4:].tolist() == [[0.0, 0.0, 1.0]] * 4
-    assert gate_IK[1, 2] == 0
-    assert torch.allclose(gate_IK.sum(1), torch.ones(16))
-    texts = list(data.item_text_I or ())[-4:]
-    torch.testing.assert_close(encoder.encode_texts(texts), encoder.export_items()[-4:], atol=1e-5, rtol=1e-4)
+    told = {"text": text} | ({"words": 4.0} if text == "yes" else {})
+    mixed, alone = (build(folder, data, base=base, **told).eval() for base in (0.3, 0.0))
+    ease = CollectiveEase()
+    ease.solve(data, Context(seed=3), EaseSettings(l2=0.05, user_power=0.0, words=4.0 if text == "yes" else 0.0))
+    parts = [
+        ease.of_histories(data.train) @ ease.item_IR.T,
+        alone.export_users(data.train) @ alone.export_items().T,
+    ]
+    met_I = (ease.item_IR**2).sum(1) > 0
+    assert int(met_I.sum()) == (16 if text == "yes" else 12)
+    normal = [part - part[:, met_I].mean(1, keepdim=True) for part in parts]
+    normal = [part / part[:, met_I].std(1, unbiased=False, keepdim=True) for part in normal]
+    wanted_UI = (0.3 * normal[0] + 0.7 * normal[1])[:, met_I]
+    got_UI = (mixed.export_users(data.train) @ mixed.export_items().T)[:, met_I]
+    got_UI = got_UI - got_UI.mean(1, keepdim=True)
+    torch.testing.assert_close(got_UI, wanted_UI - wanted_UI.mean(1, keepdim=True), atol=1e-4, rtol=1e-3)
 
 
-def test_ids_are_dropped_in_training_alone_and_by_epoch(folder: Path) -> None:
-    encoder = build(folder, cold_world(items=40), drop=0.5)
-    told = encoder.has_IK[:, 2]
-    drawn = []
-    for epoch in (1, 2, 1):
-        encoder.begin_epoch(epoch)
-        drawn.append((encoder._weights()[:, 0] == 0) & encoder.has_IK[:, 0])
-    assert torch.equal(drawn[0], drawn[2])
-    assert not torch.equal(drawn[0], drawn[1])
-    assert 8 < int(drawn[0].sum()) < 28
-    assert not drawn[0][~told].any()  # an item without a text has nothing else
-    encoder.eval()
-    assert (encoder._weights()[:, 0] > 0)[encoder.has_IK[:, 0]].all()
+def test_new_texts_lie_where_items_that_nobody_met_lie(folder: Path) -> None:
+    data = cold_world()
+    encoder = build(folder, data, words=4.0).eval()
+    item_ID, texts = encoder.export_items(), list(data.item_text_I or ())
+    new_ND = encoder.encode_texts(texts[-4:])
+    rank = encoder.base.item_IR.shape[1]
+    torch.testing.assert_close(new_ND[:, rank:], item_ID[-4:, rank:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(new_ND[:, :rank], encoder.base.of_texts(texts[-4:]))
+    assert new_ND[:, :rank].any()
+    told_ND = encoder.encode_user_texts(texts[:2])
+    assert told_ND.shape == (2, item_ID.shape[1])
+    assert not told_ND[:, :rank].any()
 
 
-def regression(encoder: Hybrid, wanted_ID: torch.Tensor) -> np.ndarray:
-    warm = encoder.has_IK[:, 0] & encoder.has_IK[:, 2]
-    x, y = encoder.text_IT[warm].double().numpy(), wanted_ID.detach()[warm].double().numpy()
-    gram = x.T @ x
-    return np.linalg.solve(gram + 0.03 * np.mean(np.diag(gram)) * np.eye(16), x.T @ y)
+def test_texts_that_are_off_are_not_read_and_serve_nobody(folder: Path) -> None:
+    encoder = build(folder, cold_world(), text="no")
+    assert encoder.determinants(Context()) == {}
+    assert not encoder.serves_new_items
+    assert not encoder.serves_user_texts
+    with pytest.raises(ConfigError, match=r"encoder\.text=no: this run reads no texts"):
+        encoder.encode_texts(["red fox"])
 
 
-def test_the_projections_are_regressions_and_the_one_for_new_items_follows_by_epoch(folder: Path) -> None:
-    encoder = build(folder, cold_world())
-    np.testing.assert_allclose(encoder.text.beside_TD.detach(), regression(encoder, encoder.item_ID), atol=1e-4)
-    fused = encoder.eval().export_items()[:, :-1]
-    np.testing.assert_allclose(encoder.text.instead_TD, regression(encoder, fused), atol=1e-4)
-    encoder.train()
-    with torch.no_grad():
-        encoder.item_ID.normal_(generator=torch.Generator().manual_seed(4))
-    before = encoder.text.instead_TD.clone()
-    encoder.begin_step()
-    assert torch.equal(encoder.text.instead_TD, before)  # not within an epoch
-    encoder.begin_epoch(2)
-    follows = encoder.text.instead_TD.clone()
-    np.testing.assert_allclose(follows, regression(encoder, encoder.eval().export_items()[:, :-1]), atol=1e-3)
-    assert not torch.allclose(follows, before, atol=1e-2)
+def test_only_mixed_scores_take_the_dot_product_alone(folder: Path) -> None:
+    data = cold_world()
+    assert build(folder, data).dot_alone
+    assert not build(folder, data, base=0.0).dot_alone
+    values = replace(data, task="rating")
+    assert not build(folder, values).dot_alone
 
 
 @pytest.mark.parametrize(("task", "loss"), [("ranking", None), ("ranking", "bpr"), ("rating", "mse"), ("ctr", "bce")])
@@ -196,7 +195,7 @@ def test_auxiliary_tasks_have_views_of_it(folder: Path, aux: str) -> None:
     value, _ = tasks(encoder, batch_of(data))
     value.backward()
     assert float(value.detach()) > 0
-    assert bool(encoder.item_ID.grad.any())
+    assert bool(encoder.parts.item_ID.grad.any())
     if aux in ("simgcl", "xsimgcl", "sgl", "ncl"):
         bare = Hybrid(Hybrid.Settings(path=str(folder), dim=6, layers=0))
         bare.setup(data, context)

@@ -6,7 +6,7 @@ import pytest
 
 from reccli import registry
 from reccli.errors import ConfigError, PluginError
-from reccli.training.fitting import check_encoder, is_trainable, listed, misfit
+from reccli.training.fitting import check_encoder, check_similarity, is_trainable, listed, misfit
 
 PLAIN = frozenset({"history", "graph"})
 
@@ -59,6 +59,15 @@ def test_a_broken_plugin_is_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_trainable("popularity")
     message, _ = refused("sasrec", "ranking", PLAIN)
     assert "mf" not in message.rpartition(": ")[2].split(", ")
+
+
+def test_a_similarity_that_would_change_what_lengths_mean_is_refused() -> None:
+    encoder = registry.create("encoder", "mf", {})
+    check_similarity(encoder, "cosine")
+    encoder.dot_alone = True
+    check_similarity(encoder, "dot")
+    with pytest.raises(ConfigError, match="similarity 'cosine': the vectors of this encoder, as it is set, take dot"):
+        check_similarity(encoder, "cosine")
 
 
 def test_words() -> None:
