@@ -16,7 +16,6 @@ from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, 
 from reccli.nn.alternating import Objective, Rows, Side, factorise, solve
 from reccli.nn.held_out import ndcg
 from reccli.nn.sparse_choice import Trial, trial
-from reccli.nn.spectral import spectrum
 
 __all__ = ["Als"]
 
@@ -26,6 +25,9 @@ LADDERS = {
     "power": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 MIDDLE = Objective(unobserved=0.1, l2=4.0, power=0.5)
+FINE = (0.6, 0.8, 1.0, 1.25, 1.6)
+"""Steps of the penalty in the end, around the best of its ladder."""
+START = 0.1
 CHOOSING_SWEEPS = 4
 CHOOSING_USERS = 4096
 
@@ -55,12 +57,13 @@ class Als(Encoder):
         histories -> UR; items -> IR.
 
     Notes:
-        Nothing is trained, and users who come later are served from their history. Items start from the spectrum of
-        the interactions (the papers start at random). `auto` holds a tenth of the training rows out (the newest where
-        there is an order), climbs one setting after another, and compares by NDCG@20 after a few sweeps; validation and
-        test parts are never seen. The penalty is given as its mean over rows, so that its best value depends little on
-        the power, the weight of unobserved pairs and the size of the data. The first paper has v = 0 and weights of
-        1 + alpha for observed pairs against 1: `unobserved` is 1 / alpha. Items without interactions get zeros.
+        Nothing is trained, and users who come later are served from their history. Items start at random, of length
+        0.1 (the spectrum of the interactions is no more than a sweep ahead, and costs several). `auto` holds a tenth of
+        the training rows out (the newest where there is an order), climbs one setting after another, and compares by
+        NDCG@20 after a few sweeps; validation and test parts are never seen. The penalty is given as its mean over
+        rows, so that its best value depends little on the power, the weight of unobserved pairs and the size of the
+        data. The first paper has v = 0 and weighs observed pairs 1 + alpha, others 1: `unobserved` is 1 / alpha. Items
+        without interactions get zeros.
 
     Paper:
         Hu, Koren, Volinsky: Collaborative Filtering for Implicit Feedback Datasets, ICDM 2008,
@@ -106,7 +109,7 @@ class Als(Encoder):
         if context.restoring:
             return
         objective = self._choose(data)
-        self._keep(self._fit(data.train, self._start(data.train), objective, self.settings.sweeps), objective)
+        self._keep(self._fit(data.train, objective, self.settings.sweeps), objective)
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return item vectors, NR."""
@@ -131,14 +134,15 @@ class Als(Encoder):
         self.register_buffer("gram_R", side.gram_R.cpu())
         self.register_buffer("fold", fold)
 
-    def _start(self, histories: Histories) -> Tensor:
-        """Return the spectrum, which is most of the way."""
-        found = spectrum(histories, self.settings.rank, generator=self._context.numpy_generator("als"))
-        return torch.from_numpy(found.item_IR * np.sqrt(found.value_R)).to(self._context.device)
+    def _start(self) -> Tensor:
+        """Return small random items, whose scores are far below 1."""
+        shape = (self.n_items, self.settings.rank)
+        drawn_IR = self._context.numpy_generator("als").standard_normal(shape, np.float32)
+        return torch.from_numpy(drawn_IR * np.float32(START / shape[1] ** 0.5)).to(self._context.device)
 
     @torch.no_grad()
-    def _fit(self, histories: Histories, start_IR: Tensor, objective: Objective, sweeps: int) -> tuple[Side, float]:
-        made = factorise(Rows.of(histories, start_IR.device), start_IR, objective)
+    def _fit(self, histories: Histories, objective: Objective, sweeps: int) -> tuple[Side, float]:
+        made = factorise(Rows.of(histories, self._context.device), self._start(), objective)
         return next(islice(made, sweeps - 1, None))
 
     def _choose(self, data: TrainingData) -> Objective:
@@ -149,17 +153,22 @@ class Als(Encoder):
         found = trial(data, self._context, "als", users=CHOOSING_USERS) if free else None
         if found is None:
             return start
-        start_IR = self._start(found.kept)
-        value, best = climb(start, free, lambda tried: self._measure(found, start_IR, tried))
+
+        def measure(tried: Objective) -> float:
+            return self._measure(found, tried)
+
+        value, best = climb(start, free, measure)
+        if "l2" in free:
+            value, best = climb(best, {"l2": [best.l2 * step for step in FINE]}, measure)
         self._context.say(
-            f"als: unobserved {best.unobserved:g}, l2 {best.l2:g}, power {best.power:g} chosen"
+            f"als: unobserved {best.unobserved:g}, l2 {best.l2:.3g}, power {best.power:g} chosen"
             f" (ndcg@20 {value:.4f} on held-out training rows)"
         )
         return best
 
-    def _measure(self, found: Trial, start_IR: Tensor, objective: Objective) -> float:
+    def _measure(self, found: Trial, objective: Objective) -> float:
         """Return the NDCG@20 of held-out rows after a few sweeps."""
-        self._keep(self._fit(found.kept, start_IR, objective, CHOOSING_SWEEPS), objective)
+        self._keep(self._fit(found.kept, objective, CHOOSING_SWEEPS), objective)
         item_IR = self.item_IR.numpy()
         (value,) = ndcg(
             self.export_users(found.seen).numpy(), item_IR, [item_IR.shape[1]], found.seen, found.relevant, k=20
