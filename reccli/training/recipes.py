@@ -16,6 +16,8 @@ __all__ = ["Candidate", "picked", "shortlist"]
 
 MANY_ROWS = 3_000_000
 """Rows from which an epoch over the graph takes minutes on a few cores."""
+LARGE_CATALOGUE = 25_000
+"""Items from which the spectrum alone may be the best (on Gowalla, of 41 thousand, it is)."""
 MANY_ITEMS = 100_000
 """Items from which the vectors of an item-item regression, of 2,048 numbers, take nearly a gigabyte."""
 
@@ -50,8 +52,9 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
         found.append(Candidate("als", "factors of users and items, which fill in where rows are few"))
     if profile.items > MANY_ITEMS:
         found.append(Candidate("slim", "a large catalogue, each item by those nearest to it"))
+    if profile.items > LARGE_CATALOGUE:
         found.append(Candidate("spectral", "a large catalogue, by the spectrum alone"))
-    elif profile.rows <= MANY_ROWS:
+    if profile.items <= MANY_ITEMS and profile.rows <= MANY_ROWS:
         found.append(Candidate("item-knn", "nearest items, where few rows repeat a pattern"))
     return found
 

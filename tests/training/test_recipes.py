@@ -8,7 +8,7 @@ import pytest
 
 from reccli import registry
 from reccli.training.data_profile import DataProfile
-from reccli.training.recipes import MANY_ITEMS, MANY_ROWS, picked, shortlist
+from reccli.training.recipes import LARGE_CATALOGUE, MANY_ITEMS, MANY_ROWS, picked, shortlist
 
 PROFILE = DataProfile("ranking", 1000, 500, 20_000, ordered=False, text=0.0, repeats=0.0)
 
@@ -26,6 +26,9 @@ def test_large_catalogues_leave_out_what_grows_with_them() -> None:
     large = names(replace(PROFILE, items=MANY_ITEMS + 1, rows=MANY_ROWS + 1))
     assert large == ["history", "slim", "spectral"]
     assert "als" in names(replace(PROFILE, items=MANY_ITEMS + 1))
+    assert "spectral" not in names(PROFILE)
+    between = names(replace(PROFILE, items=LARGE_CATALOGUE + 1))
+    assert between == ["ease", "history", "als", "spectral", "item-knn"]
 
 
 def test_ratings_with_texts_are_read_by_them() -> None:
