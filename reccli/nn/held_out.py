@@ -68,20 +68,21 @@ def ndcg(
     total_W = np.zeros(len(widths))
     discount_K = 1.0 / np.log2(np.arange(2, k + 2))
     best_K = np.cumsum(discount_K)
-    item = torch.from_numpy(item_ID)
+    item, n_items = torch.from_numpy(item_ID), len(item_ID)
+    # One block for all: fresh pages of this size would cost as much as the products.
+    room_BI = torch.empty(min(BLOCK, len(user_UD)), n_items)
     for low in range(0, len(user_UD), BLOCK):
         user_B = np.arange(low, min(low + BLOCK, len(user_UD)))
         known, wanted = seen.rows(user_B), relevant.rows(user_B)
-        score_BI = torch.zeros(len(user_B), len(item))
+        score_BI = room_BI[: len(user_B)].zero_()
         score_BI[torch.from_numpy(known.user_E), torch.from_numpy(known.item_E)] = -torch.inf
-        is_wanted = np.zeros((len(user_B), len(item)), np.bool_)
-        is_wanted[wanted.user_E, wanted.item_E] = True
+        wanted_E = np.unique(wanted.user_E * n_items + wanted.item_E)
         ideal_B = best_K[np.minimum(np.maximum(wanted.length_U, 1), k) - 1]
         start = 0
         for number, width in enumerate(widths):
-            score_BI += torch.from_numpy(user_UD[user_B, start:width]) @ item[:, start:width].T
+            score_BI.addmm_(torch.from_numpy(user_UD[user_B, start:width]), item[:, start:width].T)
             start = width
-            top_BK = score_BI.topk(min(k, len(item)), dim=1).indices.numpy()
-            hit_BK = np.take_along_axis(is_wanted, top_BK, axis=1)
+            top_BK = score_BI.topk(min(k, n_items), dim=1).indices.numpy()
+            hit_BK = np.isin((user_B - low)[:, None] * n_items + top_BK, wanted_E)
             total_W[number] += (hit_BK @ discount_K[: top_BK.shape[1]] / ideal_B).sum()
     return [float(total) for total in total_W / max(len(user_UD), 1)]
