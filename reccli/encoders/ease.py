@@ -59,9 +59,10 @@ class Ease(CollectiveEase, Encoder):
 
     Notes:
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
-        rows out (the newest where there is an order) and compares by NDCG@20; validation and test parts are never
-        seen. Items with neither interactions nor a known word get zeros. The first paper has p = 0 and no words. Where
-        the spectrum of a large catalogue does not end with `rank`, `slim` keeps the strongest weights instead.
+        rows out (the newest where there is an order, else up to three times anew where users are few) and compares by
+        NDCG@20; validation and test parts are never seen. Items with neither interactions nor a known word get zeros.
+        The first paper has p = 0 and no words. Where the spectrum of a large catalogue does not end with `rank`, `slim`
+        keeps the strongest weights instead.
 
     Paper:
         Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, https://arxiv.org/abs/1905.03375,

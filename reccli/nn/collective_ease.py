@@ -29,7 +29,7 @@ PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
 WORDS = (0.0, 8.0, 32.0)
 FEWEST = 3
-CHOOSING_USERS = 4096
+CHOOSING_USERS, MOST_FOLDS = 4096, 3  # one holdout of few users can prefer a poor power by chance
 CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
 
 
@@ -56,6 +56,14 @@ class Choice(NamedTuple):
     l2: float
     user_power: float
     words: float
+
+
+class Holdout(NamedTuple):
+    """Training rows without those held out, and what some users have kept and held."""
+
+    kept: Histories
+    seen: Histories
+    relevant: Histories
 
 
 class CollectiveEase(nn.Module):
@@ -168,20 +176,15 @@ class CollectiveEase(nn.Module):
 
     def _choose(self, data: TrainingData) -> Choice:
         """Try powers and penalties, then, with the best power and all components, weights of words and penalties."""
-        draw = self._context.numpy_generator
-        kept, held = hold_out(data, 0.1, draw("ease held out"))
-        user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
-        if not len(user_B):
-            tried = list(self._choices())
-            return tried[len(self._penalties()) // 2]
-        if len(user_B) > CHOOSING_USERS:
-            user_B = np.sort(draw("ease users").choice(user_B, CHOOSING_USERS, replace=False))
-        seen, relevant = kept.rows(user_B), held.rows(user_B)
-        value, best = self._best(list(self._choices()), kept, seen, relevant, most=CHOOSING_RANK)
+        holdouts = self._holdouts(data)
+        first = list(self._choices())
+        if not holdouts:
+            return first[len(self._penalties()) // 2]
+        value, best = self._best(first, holdouts, most=CHOOSING_RANK)
         weights = WORDS if self._given.words == "auto" and self._text_VI is not None else (best.words,)
         if len(weights) > 1 or min(self._given.rank, data.n_users, data.n_items) > CHOOSING_RANK:
             second = [Choice(penalty, best.user_power, words) for words in weights for penalty in self._penalties()]
-            value, best = self._best(second, kept, seen, relevant, most=self._given.rank)
+            value, best = self._best(second, holdouts[:1], most=self._given.rank)
         told = "" if self._text_VI is None else f", words {best.words:g}"
         self._context.say(
             f"ease: l2 {best.l2}, user power {best.user_power}{told} chosen"
@@ -189,18 +192,35 @@ class CollectiveEase(nn.Module):
         )
         return best
 
-    def _best(
-        self, choices: Sequence[Choice], kept: Histories, seen: Histories, relevant: Histories, *, most: int
-    ) -> tuple[float, Choice]:
+    def _holdouts(self, data: TrainingData) -> list[Holdout]:
+        """Hold rows out anew until enough users have been measured; once where it is the newest that are held."""
+        draw, found, room = self._context.numpy_generator, list[Holdout](), CHOOSING_USERS
+        for fold in range(1 if data.ordered else MOST_FOLDS):
+            kept, held = hold_out(data, 0.1, draw(f"ease held out {fold}"))
+            user_B = np.flatnonzero((held.length_U > 0) & (kept.length_U > 0))
+            if not len(user_B) or room <= 0:
+                break
+            if len(user_B) > room:
+                user_B = np.sort(draw(f"ease users {fold}").choice(user_B, room, replace=False))
+            room -= len(user_B)
+            found.append(Holdout(kept, kept.rows(user_B), held.rows(user_B)))
+        return found
+
+    def _best(self, choices: Sequence[Choice], holdouts: Sequence[Holdout], *, most: int) -> tuple[float, Choice]:
         """Return the best of some choices and its NDCG@20; neighbours that share a spectrum decompose once."""
-        best, solved, found = (-1.0, choices[0]), None, None
-        for choice in choices:
-            if found is None or solved != choice[1:]:
-                solved, found = choice[1:], self._spectrum(kept, choice, most=most)
-            item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
-            (value,) = ndcg(fold_in(seen, history_IR), item_IR, [item_IR.shape[1]], seen, relevant, k=20)
-            best = max(best, (value, choice), key=lambda entry: entry[0])
-        return best
+        total_C = np.zeros(len(choices))
+        for one in holdouts:
+            solved, found = None, None
+            for number, choice in enumerate(choices):
+                if found is None or solved != choice[1:]:
+                    solved, found = choice[1:], self._spectrum(one.kept, choice, most=most)
+                item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
+                user_BR = fold_in(one.seen, history_IR)
+                (value,) = ndcg(user_BR, item_IR, [item_IR.shape[1]], one.seen, one.relevant, k=20)
+                total_C[number] += value * one.seen.n_users
+        mean_C = total_C / sum(one.seen.n_users for one in holdouts)
+        place = max(range(len(choices)), key=lambda number: (mean_C[number], choices[number]))
+        return float(mean_C[place]), choices[place]
 
 
 def shares(found: Spectrum, l2: float) -> Float32:

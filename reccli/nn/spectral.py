@@ -20,8 +20,8 @@ __all__ = ["Spectrum", "decompose", "fold_in", "item_scale", "normalised", "spec
 
 Float32 = npt.NDArray[np.float32]
 OVERSAMPLING = 16
-EXACT = 2048
-"""Up to this many users or items, the decomposition is exact."""
+EXACT, MOST_EXACT = 2048, 6144
+"""Up to so many users or items, the decomposition is exact; the second where at least a third of it is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def spectrum(
         rank: Components, 16 to 1,024.
         generator: Draws the start block.
         n_iter: Passes over the matrix and its transpose. 3 rank best; more come nearer to the exact components, and on
-            sparse data rank a little worse. With at most 2,048
-            users or items the decomposition is exact, and draws nothing.
+            sparse data rank a little worse. With at most 2,048 users or items (6,144 where at least a third of all
+            components are wanted) the decomposition is exact, and draws nothing.
         powers: How much of the users' and of the items' degrees is divided out, 0 to 0.5 each.
 
     Paper:
@@ -100,7 +100,7 @@ def decompose(
     n_users, n_items = matrix.shape
     most = min(n_users, n_items)
     rank, width = min(rank, most), min(rank + OVERSAMPLING, most)
-    if most <= EXACT:
+    if most <= EXACT or (most <= MOST_EXACT and rank >= most / 3):
         return _exact(matrix, rank, degree_U, degree_I)
     apply, apply_back = _product(matrix), _product(matrix.T.tocsr())
     block_IQ = torch.from_numpy(generator.standard_normal((n_items, width), np.float32))

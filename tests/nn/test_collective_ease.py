@@ -67,3 +67,16 @@ def test_words_that_are_not_there_are_refused() -> None:
     _, data = world()
     with pytest.raises(ConfigError, match=r"encoder\.words=4\.0, and the items have no texts"):
         solved(TrainingData(data.train), words=4.0)
+
+
+def test_few_users_are_measured_several_times() -> None:
+    _, data = world()
+    base = CollectiveEase()
+    base._context = Context(seed=1)
+    holdouts = base._holdouts(data)
+    assert len(holdouts) == 3
+    held = [set(zip(one.relevant.user_E.tolist(), one.relevant.item_E.tolist(), strict=True)) for one in holdouts]
+    assert held[0] != held[1] != held[2]
+    assert all(len(one.kept) < len(data.train) for one in holdouts)
+    ordered = TrainingData(data.train, item_text_I=data.item_text_I, ordered=True)
+    assert len(base._holdouts(ordered)) == 1

@@ -10,7 +10,8 @@ from reccli.nn.spectral import fold_in, item_scale, spectrum
 
 @pytest.fixture(params=["iterated", "exact"], autouse=True)
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spectral, "EXACT", 0 if request.param == "iterated" else 2048)
+    for name, most in (("EXACT", 2048), ("MOST_EXACT", 6144)):
+        monkeypatch.setattr(spectral, name, 0 if request.param == "iterated" else most)
 
 
 @pytest.fixture
