@@ -113,15 +113,12 @@ class Draft:
         failpoint.hit(f"{self.stage}.after_write")
 
     def write_tensors(self, name: str, tensors: Mapping[str, Any]) -> None:
-        """Write tensors as safetensors (contiguous copies on the CPU)."""
-        from safetensors.torch import save_file
+        """Write tensors as safetensors."""
+        from reccli.tensor_files import write_tensors
 
         failpoint.hit(f"{self.stage}.before_write")
         with storage_errors(self.path):
-            save_file(
-                {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
-                self.path / name,
-            )
+            write_tensors(self.path / name, tensors)
         failpoint.hit(f"{self.stage}.after_write")
 
     def write_text(self, name: str, text: str) -> None:

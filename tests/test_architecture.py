@@ -22,6 +22,7 @@ LEVELS = {
     "settings": 1,
     "schemas": 1,
     "manifest": 1,
+    "tensor_files": 1,
     "nn": 2,
     "registry": 2,
     "workspace": 2,

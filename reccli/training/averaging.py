@@ -49,13 +49,12 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the averages in place of the weights inside, and the weights back after."""
-        kept = {name: p.detach().clone() for name, p in self.live.items()}
-        self._put(self.mean)
+        """Put the averages in place of the weights inside, and the weights back after: the two change places."""
+        self._exchange()
         try:
             yield
         finally:
-            self._put(kept)
+            self._exchange()
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold."""
@@ -67,9 +66,12 @@ class WeightAverage:
             value.copy_(state[name])
 
     @torch.no_grad()
-    def _put(self, values: dict[str, Tensor]) -> None:
+    def _exchange(self) -> None:
+        """Let weights and averages change places, one tensor after the other: one at a time is held twice."""
         for name, p in self.live.items():
-            p.copy_(values[name])
+            kept = p.detach().clone()
+            p.copy_(self.mean[name])
+            self.mean[name].copy_(kept)
 
 
 class EpochAverage(WeightAverage):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from reccli import failpoint
 from reccli.manifest import sha256_file
+from reccli.tensor_files import write_tensors
 from reccli.workspace import storage_errors
 
 __all__ = ["Checkpoint", "Checkpoints"]
@@ -55,14 +56,12 @@ class Checkpoints:
         Raises:
             StorageError: The file system refused.
         """
-        from safetensors.torch import save_file
-
         with storage_errors(self.folder):
             draft = self.folder / f"tmp-{uuid.uuid4().hex}"
             draft.mkdir(parents=True)
             failpoint.hit("checkpoint.before_write")
             file = draft / "tensors.safetensors"
-            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, file)
+            write_tensors(file, tensors)
             failpoint.hit("checkpoint.mid_write")
             _sync(file)
             record = {"format": FORMAT, "step": step, "sha256": sha256_file(file), "state": dict(state)}
