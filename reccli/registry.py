@@ -167,9 +167,11 @@ def settings_of(kind: str, name: str, values: Mapping[str, Any]) -> Any:
         return component.Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join([kind, *(str(part) for part in first["loc"])])
+        place = ".".join([kind, *map(str, first["loc"][:1])])  # what follows is which of several types was tried
+        allowed = [each["msg"] for each in error.errors() if each["loc"][:1] == first["loc"][:1]]
+        told = ", or ".join(f"{message[:1].lower()}{message[1:]}" for message in allowed)
         raise ConfigError(
-            f"{place}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            f"{place}={first['input']!r}: {told}",
             hint=f"reccli plugins show {kind} {name}",
         ) from None
 

@@ -19,6 +19,7 @@ from reccli.nn.sparse_choice import Trial, trial
 
 __all__ = ["Als"]
 
+Positive = Annotated[float, Field(gt=0.0)]
 LADDERS = {
     "l2": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
     "unobserved": (0.01, 0.03, 0.1, 0.3, 1.0),
@@ -89,9 +90,9 @@ class Als(Encoder):
         """Factors: 32 to 512."""
         sweeps: int = Field(default=8, ge=1, le=100)
         """Sweeps over users and items: 4 to 16."""
-        unobserved: Annotated[float | Literal["auto"], Choices(("auto", *LADDERS["unobserved"]))] = "auto"
+        unobserved: Annotated[Positive | Literal["auto"], Choices(("auto", *LADDERS["unobserved"]))] = "auto"
         """Weight of every pair beside an observed one's of 1: 0.01 to 1, or `auto`."""
-        l2: Annotated[float | Literal["auto"], Choices(("auto", *LADDERS["l2"]))] = "auto"
+        l2: Annotated[Positive | Literal["auto"], Choices(("auto", *LADDERS["l2"]))] = "auto"
         """Mean penalty of a row: 0.5 to 32, or `auto`."""
         power: Annotated[float | Literal["auto"], Choices(("auto", *LADDERS["power"]))] = "auto"
         """How much more a row with much weight is held back: 0 to 1, or `auto`."""

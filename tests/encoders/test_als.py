@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.als import MIDDLE, Als, climb
@@ -102,3 +103,9 @@ def test_climbing_ends_at_the_top_and_measures_nothing_twice() -> None:
     value, best = climb(Objective(unobserved=0.1, l2=4.0, power=0.5), ladders, measure)
     assert (value, best) == (0.0, Objective(unobserved=1.0, l2=16.0, power=0.0))
     assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("name", ["l2", "unobserved"])
+def test_weights_that_leave_the_solution_open_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Als.Settings(**{name: 0.0})
