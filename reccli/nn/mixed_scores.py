@@ -50,6 +50,6 @@ def mixed_users(parts: Sequence[tuple[Tensor, Deviations, float]]) -> Tensor:
     scaled = []
     for user_UD, deviations, weight in parts:
         deviation_U1 = deviations(user_UD)[:, None]
-        scale_U1 = torch.where(deviation_U1 > 0, weight / deviation_U1.clamp_min(1e-30), torch.zeros(()))
+        scale_U1 = torch.where(deviation_U1 > 0, weight / deviation_U1.clamp_min(1e-30), deviation_U1.new_zeros(()))
         scaled.append(user_UD * scale_U1)
     return torch.cat(scaled, dim=1)
