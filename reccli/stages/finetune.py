@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reccli import registry
 from reccli.artifacts import Prepared
+from reccli.errors import ConfigError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, manifest_of, run_stage
@@ -147,7 +148,14 @@ def _pretrained(workspace: Workspace, prepared: Prepared, recipe: Recipe, contro
     if wanted == "none" or not recipe.trainable:
         return None
     if wanted is not None:
-        return workspace.current("pretrain", wanted)
+        found = workspace.current("pretrain", wanted)
+        path = recipe.settings.encoder_settings.get("path")
+        if path and _text_model_alone(found):
+            raise ConfigError(
+                f"pretrain run '{wanted}' is a text model, and encoder.path names another one: '{path}'",
+                hint="give --pretrained or --encoder-path, not both",
+            )
+        return found
     name = workspace.last_run("pretrain")
     if name is None:
         return None
@@ -157,7 +165,19 @@ def _pretrained(workspace: Workspace, prepared: Prepared, recipe: Recipe, contro
             f"pretrain run '{name}' is of older prepared data and not used; reccli pretrain brings it up to date"
         )
         return None
+    encoder = registry.load("encoder", recipe.settings.encoder)
+    reads = "path" in encoder.Settings.model_fields and not recipe.settings.encoder_settings.get("path")
+    if not reads and _text_model_alone(found):
+        control.say(f"pretrain run '{name}' is a text model, which is not what this run reads: it starts without")
+        return None
     return found
+
+
+def _text_model_alone(version: Version) -> bool:
+    """Whether a pretrain run has nothing but a text model, and what it says of the items, to start from."""
+    facts = version.manifest.facts
+    features = {*facts.get("item_features", {}), *facts.get("user_features", {})}
+    return features == {"text"} and (version.path / "text_model").is_dir()
 
 
 def _choosing_run(
