@@ -134,7 +134,12 @@ def test_bf16_trains_as_float32_does_and_its_throughput_is_told(
         pytest.skip("this device has no bf16")
     workspace, values, rates = shop(tmp_path, users=400, items=64), {}, {}
     for precision in ("fp32", "bf16"):
-        given: dict[str, Any] = {"precision": precision, "encoder_settings": {"train": "all"}, "epochs": 4}
+        given: dict[str, Any] = {
+            "precision": precision,
+            "encoder_settings": {"train": "all"},
+            "epochs": 4,
+            "batch_size": 512,
+        }
         run(workspace, **{**given, "epochs": 1}, name="warm")  # the first run pays for the start of the device
         facts = run(workspace, **given, name=precision).manifest.facts
         rows = facts["epochs"] * workspace.current("finetune", precision).manifest.counts["interactions"]
