@@ -75,6 +75,11 @@ class Prepared:
             return ("train",)
         return tuple(part for part in self.parts if as_of == "now" or part != "test")
 
+    def forget(self) -> None:
+        """Drop the tables that were read; they are read again when they are asked for."""
+        for name in ("users", "items", "interactions"):
+            self.__dict__.pop(name, None)
+
     def histories(self, *parts: str) -> Histories:
         """Return the interactions of some parts (all parts without any) as histories of all users."""
         import polars as pl

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     set_up_streams()
-    keep_memory()
+    keep_memory(arguments[0] if arguments else None)
     signals.install()
     sys.exit(guarded(lambda: _run(arguments), arguments))
 

@@ -91,6 +91,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     model = build_model(job, data, context)
     validator = _validator(job, data, context)
     fitted = _fitted(job, validator, data, context)
+    job.prepared.forget()  # training reads arrays alone
     outcome = _train(job, model, data, context, manifest, (validator, fitted))
     model.eval()
     failpoint.hit("finetune.trained")

@@ -18,6 +18,7 @@ from reccli.training.batching import steps_of
 from reccli.training.checkpoint import Checkpoints
 from reccli.training.collapse import collapse_error
 from reccli.training.early_stopping import Best
+from reccli.training.freed import give_back
 from reccli.training.health_log import crowding
 from reccli.training.optimizers import build_optimizer, set_rate
 from reccli.training.precision import Precision
@@ -99,6 +100,7 @@ class Loop:
 
     def run(self) -> Outcome:
         """Train to the end and put the best weights back."""
+        give_back()
         restored = restore(self) if self.checkpoints is not None else False
         if restored:
             self.monitor.say(f"resuming at epoch {self.epoch}, step {self.step}")
@@ -152,7 +154,6 @@ class Loop:
 
     def _step(self, row_B: Tensor) -> None:
         set_rate(self.optimizer, self._factor)
-        self.optimizer.zero_grad(set_to_none=True)
         with contextlib.nullcontext() if self.adversary is None else self.adversary.watching():
             value = self._backward(row_B, lambda: self._loss(row_B))
             if self.adversary is not None:
@@ -168,6 +169,7 @@ class Loop:
         else:
             scaler.step(self.optimizer)
             scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)  # at once: a validation needs the room
         self.step += 1
         self.average.update(self.step)
         self.loss_sum += value
@@ -240,6 +242,7 @@ class Loop:
                 self.best_weights = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
             if value is not None and not better and value != best:  # narrow vectors that rank ever better are none
                 self.collapsed = self.plan.limits.broken(metrics)
+        give_back()
         module.train()
         self.rows.extend((epoch, name, float(value)) for name, value in metrics.items())
         self.monitor.validated(epoch, metrics)

@@ -9,13 +9,25 @@ import sys
 import pytest
 
 from reccli.cli import allocation
-from reccli.cli.allocation import SETTINGS, VARIABLE, keep_memory
+from reccli.cli.allocation import SETTINGS, SPARING, VARIABLE, keep_memory
 
 
 def test_a_value_of_the_user_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "narenas:1")
     keep_memory()
     assert os.environ[VARIABLE] == "narenas:1"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [(None, SETTINGS), ("prepare", SETTINGS), ("evaluate", SETTINGS), ("finetune", SPARING), ("tune", SPARING)],
+)
+def test_commands_that_train_give_the_memory_of_tables_back(
+    command: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    keep_memory(command)
+    assert os.environ.pop(VARIABLE) == expected
 
 
 def test_polars_is_not_imported_before() -> None:
