@@ -210,7 +210,9 @@ def _announce(job: Job) -> list[str]:
     lines = []
     if recipe.trainable:
         with_ = f" and negatives from {settings.sampler}" if settings.sampler else ""
-        beside = ", ".join(f"{name} {settings.aux_settings[f'{name}.weight']:g}" for name in recipe.auxiliaries)
+        added = [f"the task {side.task} by {side.loss} {side.weight:g}" for side in recipe.sides]
+        added += [f"{name} {settings.aux_settings[f'{name}.weight']:g}" for name in recipe.auxiliaries]
+        beside = ", ".join(added)
         lines.append(
             f"{settings.encoder}: loss {settings.loss}{with_}, similarity {settings.similarity}, task {recipe.task}"
             + (f", beside it {beside}" if beside else "")

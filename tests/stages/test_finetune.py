@@ -254,10 +254,13 @@ def test_several_tasks_at_once(tmp_path: Path, task: str, metric: str) -> None:
     world = checkerboard(users=24, items=16, task="rating", texts=False)
     workspace = Workspace(tmp_path / "workspace")
     prepare(workspace, world)
-    result = finetune(workspace, settings(encoder="history", task=task, epochs=3), Control())
+    said: list[str] = []
+    result = finetune(workspace, settings(encoder="history", task=task, epochs=3), Control(say=said.append))
     facts = result.data
     first, other = task.split(",")[0], task.split(",")[1].split(":")[0]
     assert (facts["task"], facts["side_tasks"], facts["metric"]) == (first, {other: 0.2}, metric)
+    loss = {"rating": "mse", "ranking": "softmax"}[other]
+    assert said[0].endswith(f"task {first}, beside it the task {other} by {loss} 0.2")
     assert result.version is not None
     assert result.version.name == {"rating": "history-mse-softmax", "ranking": "history-softmax-mse"}[first]
     fitted = load_encoder(result.version, Prepared(workspace.current("prepare")))
