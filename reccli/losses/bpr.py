@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch.nn import functional
 
 from reccli.api import ComponentSettings, Loss, LossInputs, LossOutput, Range
+from reccli.nn.score_gaps import mean_logistic_gap
+from reccli.nn.user_negatives import negative_scores
 
 __all__ = ["BPR"]
 
@@ -29,8 +30,9 @@ class BPR(Loss):
         user_BD, positive_BD, negative_ND or negative_BND, known_BN -> value_B.
 
     Notes:
-        The paper draws one negative a step; this takes the mean over all that the sampler gave. The paper's
-        regularisation is the training loop's.
+        Where rows share user vectors (`groups`), negatives are scored once for each user, and the differences of rows
+        are taken block by block. The paper draws one negative a step; this takes the mean over all that the sampler
+        gave. The paper's regularisation is the training loop's.
 
     Paper:
         Rendle, Freudenthaler, Gantner, Schmidt-Thieme: BPR, Bayesian Personalized Ranking from Implicit Feedback,
@@ -56,9 +58,11 @@ class BPR(Loss):
         """What score differences are divided by: 1 for dot products, 0.05 to 0.5 for cosines."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+    uses_groups: ClassVar[bool] = True
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return the mean pairwise logistic loss of each row."""
-        difference_BN = inputs.negative_score_BN() - inputs.positive_score_B().unsqueeze(1)
-        each_BN = functional.softplus(difference_BN / self.settings.temperature)
-        return LossOutput(self.mean_over_negatives(each_BN, inputs.known_BN))
+        score_GN, known_GN = negative_scores(inputs)
+        place_B = None if inputs.groups is None or inputs.negative_ND is None else inputs.groups.place_B
+        scale = 1.0 / self.settings.temperature
+        return LossOutput(mean_logistic_gap(score_GN, inputs.positive_score_B(), place_B, known_GN, scale=scale))

@@ -39,6 +39,12 @@ def test_equals_the_literal_loop(agrees, name, own, dtype):
     agrees(BPR(BPR.Settings(temperature=0.5)), inputs, lambda data, row: literal(data, row, 0.5))
 
 
+@pytest.mark.parametrize("name", ["dot", "cosine", "euclidean"])
+def test_users_scored_once_equal_the_literal_loop(agrees, grouped, name):
+    inputs = grouped(loss_inputs(similarity=name, rows=7))
+    agrees(BPR(BPR.Settings(temperature=0.5)), inputs, lambda data, row: literal(data, row, 0.5))
+
+
 def test_a_row_without_valid_negatives_is_zero_with_zero_gradients():
     inputs = loss_inputs()
     known_BN = inputs.known_BN.clone()
