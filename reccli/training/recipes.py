@@ -14,6 +14,8 @@ from reccli.training.data_profile import DataProfile
 
 __all__ = ["Candidate", "picked", "shortlist"]
 
+FEW_ROWS = 100_000
+"""Rows up to which a training over the graph takes a minute or so on one core."""
 MANY_ROWS = 3_000_000
 """Rows from which an epoch over the graph takes minutes on a few cores."""
 LARGE_CATALOGUE = 25_000
@@ -48,8 +50,10 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
         words = ", and words of texts beside them" if profile.text else ""
         found.append(Candidate("ease", f"items that go together, in closed form{words}"))
     found.append(Candidate("history", "items of the history, trained against all others"))
+    if profile.rows <= FEW_ROWS:
+        found.append(Candidate("lightgcn", "vectors that neighbours in the graph share, where rows are few"))
     if profile.rows <= MANY_ROWS:
-        found.append(Candidate("als", "factors of users and items, which fill in where rows are few"))
+        found.append(Candidate("als", "factors of users and items, solved to fit all pairs"))
     if profile.items > MANY_ITEMS:
         found.append(Candidate("slim", "a large catalogue, each item by those nearest to it"))
     if profile.items > LARGE_CATALOGUE:

@@ -39,7 +39,10 @@ def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> No
     said: list[str] = []
     result = finetune_by_recipe(workspace, settings(), Control(say=said.append))
     assert (result.status, result.next) == ("done", "reccli evaluate")
-    assert workspace.runs("finetune") == ["auto", "auto-als", "auto-ease", "auto-history", "auto-item-knn"]
+    assert workspace.runs("finetune") == [
+        "auto",
+        *(f"auto-{name}" for name in ("als", "ease", "history", "item-knn", "lightgcn")),
+    ]
     assert workspace.last_run("finetune") == "auto"
     found = {
         name: workspace.current("finetune", name).manifest.facts["best_value"]
@@ -139,7 +142,7 @@ def test_what_only_a_training_can_use_leaves_closed_forms_out(workspace: Workspa
     warned: list[str] = []
     finetune_by_recipe(workspace, settings(teacher=("old",)), Control(warn=warned.append))
     assert warned[0] == "ease is left out: teacher: encoder 'ease' cannot be taught a ranking"
-    assert workspace.runs("finetune") == ["auto", "auto-history", "old"]
+    assert workspace.runs("finetune") == ["auto", "auto-history", "auto-lightgcn", "old"]
 
 
 def test_an_encoder_that_does_not_fit_the_data_is_left_out_before_others_are_trained(
@@ -157,7 +160,7 @@ def test_an_encoder_that_does_not_fit_the_data_is_left_out_before_others_are_tra
 
 def test_a_plan_trains_nothing(workspace: Workspace) -> None:
     result = finetune_by_recipe(workspace, settings(), Control(dry_run=True))
-    assert (result.status, result.why) == ("planned", ("4 encoders are to be compared",))
+    assert (result.status, result.why) == ("planned", ("5 encoders are to be compared",))
     assert result.lines[0] == "ease: items that go together, in closed form, and words of texts beside them"
     assert workspace.runs("finetune") == []
 
@@ -182,7 +185,7 @@ def test_an_encoder_that_fails_is_left_out(workspace: Workspace, monkeypatch: py
 
 
 def test_where_all_fail_the_last_error_stands(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, "ease", "history", "als", "item-knn")
+    failing(monkeypatch, "ease", "history", "lightgcn", "als", "item-knn")
     with pytest.raises(DivergedError, match="item-knn ran away"):
         finetune_by_recipe(workspace, settings(), Control())
 
@@ -213,4 +216,4 @@ def test_nothing_is_prepared(tmp_path: Path) -> None:
 
 def test_finetune_follows_a_recipe_that_it_is_given(workspace: Workspace) -> None:
     result = stage.finetune(workspace, settings(), Control(dry_run=True))
-    assert result.why == ("4 encoders are to be compared",)
+    assert result.why == ("5 encoders are to be compared",)

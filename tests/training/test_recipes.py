@@ -8,7 +8,7 @@ import pytest
 
 from reccli import registry
 from reccli.training.data_profile import DataProfile
-from reccli.training.recipes import LARGE_CATALOGUE, MANY_ITEMS, MANY_ROWS, picked, shortlist
+from reccli.training.recipes import FEW_ROWS, LARGE_CATALOGUE, MANY_ITEMS, MANY_ROWS, picked, shortlist
 
 PROFILE = DataProfile("ranking", 1000, 500, 20_000, ordered=False, text=0.0, repeats=0.0)
 
@@ -25,10 +25,11 @@ def test_order_brings_an_encoder_that_reads_it() -> None:
 def test_large_catalogues_leave_out_what_grows_with_them() -> None:
     large = names(replace(PROFILE, items=MANY_ITEMS + 1, rows=MANY_ROWS + 1))
     assert large == ["history", "slim", "spectral"]
-    assert "als" in names(replace(PROFILE, items=MANY_ITEMS + 1))
+    assert {"als", "lightgcn"} <= set(names(replace(PROFILE, items=MANY_ITEMS + 1)))
     assert "spectral" not in names(PROFILE)
     between = names(replace(PROFILE, items=LARGE_CATALOGUE + 1))
-    assert between == ["ease", "history", "als", "spectral", "item-knn"]
+    assert between == ["ease", "history", "lightgcn", "als", "spectral", "item-knn"]
+    assert names(replace(PROFILE, rows=FEW_ROWS + 1)) == ["ease", "history", "als", "item-knn"]
 
 
 def test_ratings_with_texts_are_read_by_them() -> None:
