@@ -282,7 +282,10 @@ def _calibration(job: Job, model: ScoringModel, validator: Validator | None) -> 
     found = fit_calibration(job.settings.calibration, score_R, label_R)
     metric = registry.create("metric", "calibration-error")
     before, after = (metric.value(label_R, some.probabilities(score_R)) for some in (Calibration(), found))
-    job.control.say(f"clicks calibrated by {found.method}: calibration error {before:.4f} to {after:.4f} on validation")
+    job.control.say(
+        f"clicks calibrated by {found.method}: calibration error {before:.4f} to {after:.4f} "
+        "on the validation rows that it was fitted to"
+    )
     return found.facts()
 
 

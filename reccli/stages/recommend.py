@@ -258,11 +258,18 @@ def _lines(
         among = "" if settings.only_new else f" among {facts['catalogue']:,} of the catalogue"
         lines.append(f"{facts['new_items']:,} new items by their texts{among}, in {facts['new_items_listed']:,} rows")
     if not facts["refitted"]:
-        lines.append(
-            f"run {served.title} was not refitted on all that is known: it cannot reach "
-            f"{facts['unreachable_items']:,} of "
-            f"{facts['catalogue']:,} items and {facts['popularity_users']:,} users; reccli finetune --refit mends that"
-        )
+        lines.append(_unfitted(served, facts))
     if version is not None and status == "done":
         lines.append(f"wrote {workspace.path}/recommend/{version.name} ({version.manifest.seconds:.1f} s)")
     return tuple(lines)
+
+
+def _unfitted(served: Served, facts: dict[str, Any]) -> str:
+    """Say what a run misses that has not seen all that is known."""
+    missed = []
+    if facts["unreachable_items"]:
+        missed.append(f"{facts['unreachable_items']:,} of {facts['catalogue']:,} items")
+    if facts["popularity_users"]:
+        missed.append(f"{facts['popularity_users']:,} users")
+    cost = f"it cannot reach {' and '.join(missed)}" if missed else "it has not learned from the held-out rows"
+    return f"run {served.title} was not refitted on all that is known: {cost}; reccli finetune --refit mends that"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from reccli.errors import ConfigError, DataError, MissingArtifactError, ReccliEr
 from reccli.settings import FinetuneSettings, RecommendSettings
 from reccli.stages.common import Control, StageResult
 from reccli.stages.finetune import finetune
-from reccli.stages.recommend import recommend
+from reccli.stages.recommend import _unfitted, recommend
 from reccli.training.restore import load_encoder
 from reccli.workspace import Workspace
 
@@ -190,3 +191,18 @@ def test_users_by_their_texts_need_no_history(tmp_path: Path) -> None:
     assert said["item_id"].to_list() == own["item_id"].to_list()
     with pytest.raises(ConfigError, match="knows only the users it was trained on"):
         ask(workspace, history=("i0",))
+
+
+@pytest.mark.parametrize(
+    ("items", "users", "cost"),
+    [
+        (3, 0, "it cannot reach 3 of 60 items"),
+        (0, 1200, "it cannot reach 1,200 users"),
+        (2, 7, "it cannot reach 2 of 60 items and 7 users"),
+        (0, 0, "it has not learned from the held-out rows"),
+    ],
+)
+def test_what_a_run_without_a_refit_misses_is_said(items: int, users: int, cost: str) -> None:
+    facts = {"unreachable_items": items, "catalogue": 60, "popularity_users": users}
+    told = _unfitted(SimpleNamespace(title="mf"), facts)  # type: ignore[arg-type]
+    assert told == f"run mf was not refitted on all that is known: {cost}; reccli finetune --refit mends that"
