@@ -52,14 +52,24 @@ class _Mean(torch.autograd.Function):
     """Mean over all layers of a walk: linear and symmetric, so nothing is kept, and the gradient is the same walk."""
 
     @staticmethod
-    def forward(ctx: Any, owner: Propagation, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.owner = owner
-        return owner.mean(user_UD, item_ID)
+    def forward(ctx: Any, matrix_VV: Tensor, user_UD: Tensor, item_ID: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+        ctx.matrix_VV, ctx.layers = matrix_VV, layers
+        return _mean(matrix_VV, user_UD, item_ID, layers)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, user_UD: Tensor, item_ID: Tensor) -> tuple[None, Tensor, Tensor]:
-        return None, *ctx.owner.mean(user_UD, item_ID)
+    def backward(ctx: Any, user_UD: Tensor, item_ID: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        return None, *_mean(ctx.matrix_VV, user_UD, item_ID, ctx.layers), None
+
+
+def _mean(matrix_VV: Tensor, user_UD: Tensor, item_ID: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+    """Return `(x + A (x + A (x + ...))) / (layers + 1)`, which is the mean of `A^l x` with two tensors of its size."""
+    start_VD = torch.cat([user_UD, item_ID])
+    mean_VD = start_VD
+    for _ in range(layers):
+        mean_VD = torch.addmm(start_VD, matrix_VV, mean_VD)
+    mean_VD /= layers + 1
+    return mean_VD[: len(user_UD)], mean_VD[len(user_UD) :]
 
 
 class Propagation(nn.Module):
@@ -90,43 +100,13 @@ class Propagation(nn.Module):
         matrix, _, _ = normalised(histories)
         self.n_users, self.layers = matrix.shape[0], layers
         self._matrix_VV = to_torch(_symmetric(matrix))
-        self._work: tuple[Tensor, Tensor] | None = None
 
     def forward(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
         """Propagate, and return the means over all layers, of which none is kept."""
-        with torch.autocast(user_UD.device.type, enabled=False):
-            found = _Mean.apply(self, user_UD.float(), item_ID.float())  # type: ignore[no-untyped-call]
-        return found[0], found[1]
-
-    @torch.no_grad()
-    def mean(self, user_UD: Tensor, item_ID: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the means without gradients, as `(x + A (x + A (x + ...))) / (L + 1)`.
-
-        The vectors begun with and every other sum lie in two tensors that are used again in each step: tensors of the
-        size of the tables that come and go leave holes between them that no later one fits.
-        """
         matrix_VV = self._on(user_UD.device)
-        start_VD, work_VD = self._room(len(user_UD) + len(item_ID), user_UD.shape[1], user_UD.device)
-        torch.cat([user_UD, item_ID], out=start_VD)
-        mean_VD, other_VD = torch.empty_like(start_VD), work_VD
-        if self.layers % 2 == 0:  # so that the last sum is not in what is used again
-            mean_VD, other_VD = other_VD, mean_VD
-        vector_VD = start_VD
-        for _ in range(self.layers):
-            vector_VD = torch.addmm(start_VD, matrix_VV, vector_VD, out=mean_VD)
-            mean_VD, other_VD = other_VD, mean_VD
-        found_VD = vector_VD / (self.layers + 1) if vector_VD is start_VD else vector_VD.div_(self.layers + 1)
-        return found_VD[: len(user_UD)], found_VD[len(user_UD) :]
-
-    def _room(self, rows: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        held = self._work
-        if held is None or held[0].shape != (rows, size) or held[0].device != device:
-            with torch.inference_mode(mode=False):
-                held = self._work = (
-                    torch.empty(rows, size, device=device, dtype=torch.float32),
-                    torch.empty(rows, size, device=device, dtype=torch.float32),
-                )
-        return held
+        with torch.autocast(user_UD.device.type, enabled=False):
+            found = _Mean.apply(matrix_VV, user_UD.float(), item_ID.float(), self.layers)  # type: ignore[no-untyped-call]
+        return found[0], found[1]
 
     def walk(
         self,

@@ -52,19 +52,6 @@ def test_the_mean_is_that_of_the_walk_and_keeps_no_layer(layers: int) -> None:
     assert got[0].dtype == propagation(user.double(), item.double())[0].dtype == torch.float32
 
 
-@pytest.mark.parametrize("layers", range(5))
-def test_what_was_returned_stays_when_the_next_step_is_made(layers: int) -> None:
-    propagation = Propagation(Histories.from_arrays(*PAIRS.T, n_users=4, n_items=4), layers)
-    user, item = torch.randn(4, 3), torch.randn(4, 3)
-    with torch.inference_mode():
-        first = propagation(user, item)
-        kept = torch.cat(first).clone()
-    other = torch.randn(4, 3, requires_grad=True)
-    propagation(other, item)[0].sum().backward()
-    assert torch.equal(torch.cat(first), kept)
-    torch.testing.assert_close(kept, dense(layers, user, item))
-
-
 def test_places_take_four_bytes() -> None:
     matrix = to_torch(csr_matrix(np.eye(3, dtype=np.float32)))
     assert matrix.col_indices().dtype == matrix.crow_indices().dtype == torch.int32
