@@ -99,7 +99,7 @@ class Hybrid(Encoder):
         """Settings of `hybrid`."""
 
         base: Annotated[float, Range(0.0, 1.0)] = Field(default=0.5, ge=0, le=1)
-        """Share of EASE in the scores of rankings, 0 to 1; 0 leaves it out."""
+        """Share of EASE in the scores of rankings, 0 to 1; 0 leaves it out; 0.1 is preferred with an order."""
         text: Literal["yes", "no"] = "yes"
         """Whether texts are read; `no` for ids and graph alone."""
         order: Literal["auto", "causal", "set"] = "auto"
@@ -141,6 +141,7 @@ class Hybrid(Encoder):
             "batch_size": 3072,
             "learning_rate": 0.003,
             "average": 0.98,
+            "encoder.base": 0.1,
             "encoder.start": "random",
             "encoder.drop": 0.0,
             "encoder.layers": 0,
