@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from reccli.training import freed
+from reccli.stages.common import Control
+from reccli.training import freed, loop
+from reccli.training.task import Plan
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the call is of glibc")
@@ -38,3 +41,16 @@ def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freed.sys, "platform", "darwin")
     monkeypatch.setattr(freed.ctypes, "CDLL", lambda name: pytest.fail("asked"))
     freed.give_back()
+
+
+def test_it_goes_back_before_training_and_after_validations(regression: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(loop, "give_back", lambda: calls.append(1))
+    loop.train(regression(), Plan(epochs=2, batch_size=4, learning_rate=0.02), Control())
+    assert len(calls) == 1 + 3
+
+
+def test_no_gradient_is_held_between_steps(regression: Any) -> None:
+    task = regression()
+    loop.train(task, Plan(epochs=1, batch_size=4, learning_rate=0.02), Control())
+    assert all(p.grad is None for p in task.module.parameters())
