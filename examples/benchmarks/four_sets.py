@@ -4,8 +4,9 @@ usage: four_sets.py DATA --implicit IMPLICIT/bin/python --recbole RECBOLE/bin/py
        [--seeds 1 2 3] [--models ease history ... als recbole-ease ...] [--reccli-args 'NAME=--recipe auto' ...]
        [--seconds 600] [--out FOLDER] [--report]
 
-DATA/<set>/interactions.parquet has columns user_id and item_id; every row counts as an interaction. Runs of
---reccli-args whose NAME ends in -texts are given DATA/<set>/items.parquet too, all others ids alone. Splits are
+DATA/<set>/interactions.parquet has columns user_id and item_id; every row counts as an interaction. Beside it
+lies items.parquet, which `prepare` finds and the rivals cannot read: runs of --reccli-args whose NAME ends in -ids are
+made without. Splits are
 `reccli prepare --split random --seed <seed>` (8:1:1 within each user), and the same parts go to all. All fit on train,
 with default settings or settings chosen on valid; ALS is tuned on valid of the first seed, and its settings serve the
 others. A rival that is trained stops by its own patience, or after so many CPU seconds (--seconds) with its best epoch;
@@ -28,6 +29,7 @@ import datetime
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,12 +59,17 @@ Row = dict[str, object]
 class Split:
     """One split: a workspace for reccli, and CSV files for the others."""
 
-    def __init__(self, source: Path, out: Path, seed: int, *, texts: bool = False) -> None:
+    def __init__(self, source: Path, out: Path, seed: int, *, texts: bool = True) -> None:
         self.folder, self.seed, self.data = out / source.name / str(seed), seed, source.name
-        self.workspace = self.folder / ("workspace-texts" if texts else "workspace")
-        flags = ["--value-column", "none", "--split", "random", "--seed", str(seed)]
-        flags += ["--items", str(source / "items.parquet")] if texts else []
-        reccli(self.workspace, "prepare", str(source / "interactions.parquet"), *flags)
+        self.workspace = self.folder / ("workspace" if texts else "workspace-ids")
+        file = source / "interactions.parquet"
+        if not texts:
+            alone = self.folder / "ids" / file.name
+            alone.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, alone)
+            file = alone
+        flags = ("--value-column", "none", "--split", "random", "--seed", str(seed))
+        reccli(self.workspace, "prepare", str(file), *flags)
         self.prepared = Prepared(Workspace(self.workspace).current("prepare"))
         self.users = self.prepared.users["user_id"].to_list()
         self.items = self.prepared.items["item_id"].to_list()
@@ -202,7 +209,7 @@ def measure(given: argparse.Namespace, results: Results) -> None:
         for data, seed in ((data, seed) for seed in given.seeds for data in given.sets):
             if results.find(data, seed, model) or given.report:
                 continue
-            split = Split(given.data / data, given.out, seed, texts=model.endswith("-texts"))
+            split = Split(given.data / data, given.out, seed, texts=not model.endswith("-ids"))
             if model == "als":
                 first = results.find(data, given.seeds[0], model)
                 facts = als(split, given.implicit, json.loads(first["setting"]) if first else None, given.seconds)
