@@ -59,10 +59,13 @@ class BPR(Loss):
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
     uses_groups: ClassVar[bool] = True
+    counts_negatives: ClassVar[bool] = True
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return the mean pairwise logistic loss of each row."""
         score_GN, known_GN = negative_scores(inputs)
         place_B = None if inputs.groups is None or inputs.negative_ND is None else inputs.groups.place_B
         scale = 1.0 / self.settings.temperature
-        return LossOutput(mean_logistic_gap(score_GN, inputs.positive_score_B(), place_B, known_GN, scale=scale))
+        rest = (place_B, known_GN)
+        value_B = mean_logistic_gap(score_GN, inputs.positive_score_B(), *rest, count_N=inputs.count_N, scale=scale)
+        return LossOutput(value_B)

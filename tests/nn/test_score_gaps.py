@@ -9,11 +9,12 @@ from reccli.nn import score_gaps
 from reccli.nn.score_gaps import mean_logistic_gap
 
 
-def literal(score_GN, positive_B, place_B, known_GN, scale):
+def literal(score_GN, positive_B, place_B, known_GN, scale, counts):
     values = []
     for b in range(len(positive_B)):
         g = b if place_B is None else int(place_B[b])
-        valid = [n for n in range(score_GN.shape[1]) if known_GN is None or not bool(known_GN[g, n])]
+        drawn = [n for n in range(score_GN.shape[1]) for _ in range(counts[n])]
+        valid = [n for n in drawn if known_GN is None or not bool(known_GN[g, n])]
         terms = [(1 + (scale * (score_GN[g, n] - positive_B[b])).exp()).log() for n in valid]
         values.append(sum(terms, torch.zeros((), dtype=score_GN.dtype)) / max(len(valid), 1) + 0.0 * positive_B[b])
     return torch.stack(values)
@@ -31,11 +32,13 @@ def inputs_of(rows: int = 7, users: int = 3, negatives: int = 5):
 @pytest.mark.parametrize("block", [1, 5, 11, 1000])
 @pytest.mark.parametrize("grouped", [True, False])
 @pytest.mark.parametrize("masked", [True, False])
-def test_equals_the_literal_loop(block, grouped, masked):
+@pytest.mark.parametrize("counts", [None, [1, 3, 2, 1, 4]])
+def test_equals_the_literal_loop(block, grouped, masked, counts):
     score_GN, positive_B, place_B, known_GN = inputs_of() if grouped else inputs_of(rows=4, users=4)
     rest = (place_B if grouped else None, known_GN if masked else None)
-    got_B = mean_logistic_gap(score_GN, positive_B, *rest, scale=1.7, block=block)
-    expected_B = literal(score_GN, positive_B, *rest, 1.7)
+    count_N = None if counts is None else torch.tensor(counts, dtype=torch.float32)
+    got_B = mean_logistic_gap(score_GN, positive_B, *rest, count_N=count_N, scale=1.7, block=block)
+    expected_B = literal(score_GN, positive_B, *rest, 1.7, counts or [1] * 5)
     torch.testing.assert_close(got_B, expected_B, rtol=1e-12, atol=1e-12)
     weight_B = torch.linspace(-1.0, 2.0, len(got_B), dtype=torch.float64)
     for got, expected in zip(

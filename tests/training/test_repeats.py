@@ -9,7 +9,7 @@ import torch
 
 from reccli import registry
 from reccli.api import Batch, Context, Negatives, Similarity
-from reccli.losses.bpr import BPR
+from reccli.losses.ccl import CCL
 from reccli.losses.infonce import InfoNCE
 from reccli.testing import checkerboard
 from reccli.testing.inputs import batch_of
@@ -49,16 +49,18 @@ def test_other_negatives_stay_as_they_are(negatives: Negatives) -> None:
 
 def test_counting_is_for_losses_that_weigh_and_places_that_nothing_tells_apart() -> None:
     drawn = frozenset({"negatives"})
-    infonce, bpr = (InfoNCE(), drawn), (BPR(), drawn)
+    infonce, ccl = (InfoNCE(), drawn), (CCL(), drawn)
     assert may_count([infonce], PLAIN)
-    assert not may_count([infonce, bpr], PLAIN)
-    assert may_count([infonce, (BPR(), frozenset())], PLAIN)
+    assert not may_count([infonce, ccl], PLAIN)
+    assert may_count([infonce, (CCL(), frozenset())], PLAIN)
     assert not may_count([(InfoNCE(), frozenset()), (None, frozenset())], PLAIN)
     assert not may_count([infonce], Mechanics(memory=10))
     assert not may_count([infonce], Mechanics(dropout=0.1))
 
 
-@pytest.mark.parametrize(("loss", "counts"), [("infonce", True), ("infonce+directau", True), ("infonce+bpr", False)])
+@pytest.mark.parametrize(
+    ("loss", "counts"), [("infonce", True), ("infonce+directau", True), ("infonce+bpr", True), ("infonce+ccl", False)]
+)
 def test_a_sum_counts_where_all_of_its_losses_with_negatives_do(loss: str, counts: bool) -> None:
     assert build_loss(loss, {}, "ranking").counts_negatives is counts
 
@@ -78,6 +80,7 @@ def model_of(encoder: str, loss: str, similarity: str, **settings: Any) -> Any:
         ("infonce", {}),
         ("infonce", {"log_q": True, "temperature": 0.3}),
         ("infonce+directau:0.5", {"infonce.log_q": True}),
+        ("bpr", {"temperature": 0.3}),
     ],
 )
 def test_the_loss_and_its_gradient_are_those_with_all_repeats(
