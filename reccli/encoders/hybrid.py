@@ -72,9 +72,9 @@ class Hybrid(Encoder):
         DamagedArtifactError: The model's folder is not safe to open, or not the one that a run was trained with.
 
     Notes:
-        EASE is solved before training and does not take part in it: with its scores (of models that have not seen the
-        user) in the logits, what is trained learns what the softmax lacks of their scale, and ranks worse than both.
-        Words help through EASE where items are known; the trained part knows texts for the others. The table starts
+        EASE is solved before training and does not take part in it: with its scores (solved without the users in
+        question) in the logits the likelihood rises and the ranking falls (NDCG@10 on validation from .234 to .197).
+        Words help through EASE where items are known; the trained part reads texts for the others. The table starts
         from the spectrum of the interactions where there is no order: before any step warm items are where `history`
         has them, and cold ones where their texts suggest. A trained projection learns its items by heart, which helps
         these and none else: for cold films NDCG@10 on validation fell from .24 to between .15 and .21 in training, and
