@@ -69,7 +69,7 @@ class Slim(Encoder):
         >>> data = TrainingData(Histories.from_arrays([0, 0, 1, 1], [0, 1, 1, 2], n_users=2, n_items=3))
         >>> encoder = Slim(Slim.Settings(l2=0.1, user_power=0.0))
         >>> encoder.setup(data, Context())
-        >>> encoder.export_sparse_items().toarray().round(2).tolist()
+        >>> encoder.export_sparse_items().toarray().astype(float).round(2).tolist()
         [[0.0, 0.43, 0.0], [0.77, 0.0, 0.77], [0.0, 0.43, 0.0]]
     """
 
