@@ -97,12 +97,16 @@ def parts_of(kind: str, text: str, values: Mapping[str, Any]) -> list[Part]:
 
 
 def together(parts: Sequence[Part]) -> dict[str, Any]:
-    """Return all settings of several components as `parts_of` takes them, each under its component's name."""
-    return {
-        f"{part.name}.{key}": value
-        for part in parts
-        for key, value in {**part.values, **({"weight": part.weight} if part.weight != 1.0 else {})}.items()
-    }
+    """Return all settings of several components as `parts_of` takes them, each under its component's name.
+
+    Every weight is among them, one of 1 too: the text may say another, and so may the class.
+    """
+    found: dict[str, Any] = {}
+    for part in parts:
+        found |= {f"{part.name}.{key}": value for key, value in part.values.items()}
+        if "weight" not in part.cls.Settings.model_fields:
+            found[f"{part.name}.weight"] = part.weight
+    return found
 
 
 def all_settings(kind: str, text: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,16 @@ def test_settings_that_nobody_has_are_refused(values, message):
         parts_of("loss", "infonce+directau", values)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "name"), [("loss", "infonce+directau:0.5", "directau"), ("aux", "sgl", "sgl")]
+)
+def test_a_weight_of_one_stands_against_what_text_and_class_say(kind, text, name):
+    """Read once more from what is stored, it is what was set."""
+    given = {f"{name}.weight": 1.0}
+    for values in (together(parts_of(kind, text, given)), all_settings(kind, text, given)):
+        assert [part.weight for part in parts_of(kind, text, values) if part.name == name] == [1.0]
+
+
 def test_a_dash_may_be_an_underscore():
     (_, part) = parts_of("loss", "infonce+nt-xent", {"nt_xent.temperature": 0.5})
     assert part.values == {"temperature": 0.5}
