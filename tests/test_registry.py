@@ -196,6 +196,8 @@ def test_settings_are_named_in_full_when_they_are_wrong():
     either = r"^encoder\.l2=0: input should be greater than 0, or input should be 'auto'$"
     with pytest.raises(ConfigError, match=either):
         registry.settings_of("encoder", "als", {"l2": 0})
+    with pytest.raises(ConfigError, match=r"^encoder\.power=inf: input should be a finite number, or "):
+        registry.settings_of("encoder", "als", {"power": float("inf")})
     assert caught.value.hint == "reccli plugins show loss infonce"
 
 

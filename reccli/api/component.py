@@ -20,12 +20,14 @@ __all__ = ["Component", "ComponentSettings", "Context"]
 class ComponentSettings(BaseModel):
     """Base of a component's settings: frozen, closed (an unknown name is an error), each field with a docstring.
 
+    Numbers are finite: nothing can be trained or solved with others, and what is stored as JSON has none.
+
     The docstring under a field is what `reccli plugins show` prints, and `--set loss.temperature=0.05` sets it. Where
     `reccli tune` looks for its value stands beside its type, as in
     `temperature: Annotated[float, Range(0.05, 1.0, log=True)] = Field(default=0.2, gt=0)`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Component:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Slim"]
 
+Positive = Annotated[float, Field(gt=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PENALTIES = (0.001, 0.004, 0.016)
 USER_POWERS = (0.0, 0.25, 0.5)
@@ -78,7 +79,7 @@ class Slim(Encoder):
 
         neighbours: Annotated[int, Choices((100, 200, 400))] = Field(default=200, ge=1)
         """Items each item is predicted from: 50 to 500."""
-        l2: Annotated[float | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032))] = "auto"
+        l2: Annotated[Positive | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032))] = "auto"
         """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
         user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""

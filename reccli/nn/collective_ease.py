@@ -25,6 +25,7 @@ from reccli.nn.vocabulary import Vocabulary
 __all__ = ["CollectiveEase", "EaseSettings"]
 
 Float32 = npt.NDArray[np.float32]
+Positive, Amount = Annotated[float, Field(gt=0)], Annotated[float, Field(ge=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
 WORDS = (0.0, 8.0, 32.0)
@@ -38,11 +39,11 @@ class EaseSettings(ComponentSettings):
 
     rank: int = Field(default=2048, ge=1)
     """Components; exact where it reaches the number of users or of items."""
-    l2: Annotated[float | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
+    l2: Annotated[Positive | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
     """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
     user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
     """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
-    words: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
+    words: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
     """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
     vocabulary: int = Field(default=4096, ge=1)
     """Words kept, those that most texts have: 1,024 to 16,384."""

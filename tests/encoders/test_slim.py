@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.slim import Slim
@@ -64,3 +65,9 @@ def test_given_settings_are_kept() -> None:
     assert lines[0].startswith("slim: l2 0.003, user power ")
     Slim(Slim.Settings(l2=0.003, user_power=0.5)).setup(data, Context(say=lines.append))
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("l2", [0.0, -0.1, float("nan"), float("inf")])
+def test_penalties_that_leave_the_solution_open_are_refused(l2: float) -> None:
+    with pytest.raises(ValidationError, match=r"greater than 0|finite number"):
+        Slim.Settings(l2=l2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.errors import ConfigError
@@ -80,3 +81,9 @@ def test_few_users_are_measured_several_times() -> None:
     assert all(len(one.kept) < len(data.train) for one in holdouts)
     ordered = TrainingData(data.train, item_text_I=data.item_text_I, ordered=True)
     assert len(base._holdouts(ordered)) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("l2", 0.0), ("l2", -0.1), ("l2", float("nan")), ("words", -1.0)])
+def test_weights_that_leave_the_solution_open_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=r"greater than|finite number"):
+        EaseSettings(**{name: value})
