@@ -64,7 +64,8 @@ class SentenceWords(nn.Module):
             self.words.fit(texts, warm_I.numpy(), generator)
             word_IL = torch.from_numpy(self.words.vectors(texts))
         deviation_L = word_IL.square().mean(0).sqrt()
-        largest = float(deviation_L.max()) if len(deviation_L) else 1.0
+        # Texts that are all the same have zeros, and zeros times infinity would be no numbers.
+        largest = float(deviation_L.max()) if bool(deviation_L.any()) else 1.0
         self.register_buffer("scale_L", deviation_L.clamp_min(RAREST * largest).rsqrt())
         self.register_buffer("word_IL", functional.normalize(word_IL * self.scale_L, dim=1))
 

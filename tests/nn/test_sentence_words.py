@@ -55,6 +55,14 @@ def test_a_new_text_lies_where_the_same_text_of_an_item_lies(folder: Path) -> No
     assert not torch.allclose(told_NT[:, :size], new_NT[:1, :size], atol=1e-3)  # the prefix is another
 
 
+def test_words_of_texts_that_are_all_the_same_are_zeros(folder: Path) -> None:
+    given = {"generator": np.random.default_rng(3), "restoring": False}
+    both = SentenceWords(TextSource(folder), TextUsage(pooling="mean"), ["red fox"] * 6, WARM_I[:6], **given)
+    assert both.size > both.table.size
+    assert not both.all_items()[:, both.table.size :].any()
+    assert bool(both.of_items(["red fox", "fish"]).isfinite().all())
+
+
 def test_a_state_holds_the_words(folder: Path) -> None:
     first, second = build(folder), build(folder, restoring=True)
     assert second.size < first.size
