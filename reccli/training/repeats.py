@@ -34,9 +34,10 @@ def once_each(batch: Batch) -> tuple[Batch, Tensor | None]:
     """Return the batch with each in-batch negative once, by code, and how often it comes, X float32; None for others.
 
     A batch of interactions holds popular items many times; on Gowalla, 16,384 rows have about 10,700 distinct items.
+    Of a pool each row keeps negatives of its own, to which no counts belong.
     """
     negatives = batch.negatives
-    if not negatives.in_batch or negatives.shared_N is None:
+    if not negatives.in_batch or negatives.hardest or negatives.shared_N is None:
         return batch, None
     code_X, place_N, count_X = torch.unique(negatives.shared_N, return_inverse=True, return_counts=True)
     log_q_X = negatives.log_q_N

@@ -38,6 +38,7 @@ def test_each_item_comes_once_by_code_with_its_count_and_probability() -> None:
     [
         Negatives(),
         Negatives(shared_N=torch.tensor([2, 2, 1])),
+        Negatives(shared_N=torch.tensor([2, 2, 1]), in_batch=True, hardest=1),
         Negatives(own_BN=torch.tensor([[2], [2], [1]])),
     ],
 )
