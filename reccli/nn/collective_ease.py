@@ -25,7 +25,8 @@ from reccli.nn.vocabulary import Vocabulary
 __all__ = ["CollectiveEase", "EaseSettings"]
 
 Float32 = npt.NDArray[np.float32]
-Positive, Amount = Annotated[float, Field(gt=0)], Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
 WORDS = (0.0, 8.0, 32.0)
