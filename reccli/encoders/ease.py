@@ -59,8 +59,10 @@ class Ease(CollectiveEase, Encoder):
 
     Notes:
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
-        rows out (the newest where there is an order, else up to three times anew where users are few) and compares by
-        NDCG@20; validation and test parts are never seen. Items with neither interactions nor a known word get zeros.
+        rows out (the newest where there is an order) and compares by NDCG@20; validation and test parts are never seen.
+        Powers are compared with up to 1,024 components, where users are few and without an order on three such draws;
+        words, and penalties of more components, on the first. Items with neither interactions nor a known word get
+        zeros.
         The first paper has p = 0 and no words. Where the spectrum of a large catalogue does not end with `rank`, `slim`
         keeps the strongest weights instead.
 
