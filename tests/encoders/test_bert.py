@@ -201,7 +201,7 @@ def test_training_reaches_the_answer_of_a_known_world(folder: Path, train: str) 
     world = checkerboard(users=24, items=16, held_out=1)
     encoder = build(folder, world.data, train=train)
     for _ in range(12):
-        step(encoder, world.data, steps=5, rate=0.3)
+        step(encoder, world.data, steps=5, rate=0.1)
     encoder.eval()
     cosine = Similarity("cosine")
     share = held_out_first(

@@ -42,17 +42,18 @@ class FirstNegativeAlone(BPR):
 class Unmasked(BPR):
     """Forgets the mask."""
 
-    @staticmethod
-    def mean_over_negatives(each_BN, known_BN):
-        return each_BN.sum(1) / max(each_BN.shape[1], 1)
+    def compute(self, inputs):
+        each_BN = torch.nn.functional.softplus(inputs.negative_score_BN() - inputs.positive_score_B().unsqueeze(1))
+        return LossOutput(each_BN.sum(1) / max(each_BN.shape[1], 1))
 
 
 class DividesByZero(BPR):
     """Divides by the number of negatives, which may be zero."""
 
-    @staticmethod
-    def mean_over_negatives(each_BN, known_BN):
-        return each_BN.masked_fill(known_BN, 0.0).sum(1) / (~known_BN).sum(1)
+    def compute(self, inputs):
+        each_BN = torch.nn.functional.softplus(inputs.negative_score_BN() - inputs.positive_score_B().unsqueeze(1))
+        known_BN = torch.zeros_like(each_BN, dtype=torch.bool) if inputs.known_BN is None else inputs.known_BN
+        return LossOutput(each_BN.masked_fill(known_BN, 0.0).sum(1) / (~known_BN).sum(1))
 
 
 class Overflows(BPR):
@@ -105,4 +106,4 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_loss_passes_every_check(passes):
-    assert len(passes(LossConformance, BPR)) == 13
+    assert len(passes(LossConformance, BPR)) == 14
