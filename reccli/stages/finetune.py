@@ -165,12 +165,17 @@ def _pretrained(workspace: Workspace, prepared: Prepared, recipe: Recipe, contro
             f"pretrain run '{name}' is of older prepared data and not used; reccli pretrain brings it up to date"
         )
         return None
-    encoder = registry.load("encoder", recipe.settings.encoder)
-    reads = "path" in encoder.Settings.model_fields and not recipe.settings.encoder_settings.get("path")
-    if not reads and _text_model_alone(found):
+    if not _reads_text_model(recipe) and _text_model_alone(found):
         control.say(f"pretrain run '{name}' is a text model, which is not what this run reads: it starts without")
         return None
     return found
+
+
+def _reads_text_model(recipe: Recipe) -> bool:
+    """Whether the encoder takes a text model from pre-training: it has a `path`, none is set, and texts are wanted."""
+    given = recipe.settings.encoder_settings
+    fields = registry.load("encoder", recipe.settings.encoder).Settings.model_fields
+    return "path" in fields and not given.get("path") and given.get("text") != "no"
 
 
 def _text_model_alone(version: Version) -> bool:

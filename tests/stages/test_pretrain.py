@@ -231,13 +231,14 @@ def test_a_run_that_does_not_read_the_pretrained_text_model_does_not_start_from_
     pretrain(workspace, simcse(folder), Control())
     given: dict[str, Any] = {"epochs": 1, "device": "cpu", "threads": 1}
     said: list[str] = []
-    for own in ({"encoder": "mf"}, {"encoder": "bert", "encoder_path": str(folder)}):
+    without = {"encoder": "hybrid", "encoder_settings": {"text": "no", "rank": 4, "l2": 0.1, "user_power": 0}}
+    for own in ({"encoder": "mf"}, {"encoder": "bert", "encoder_path": str(folder)}, without):
         version = finetune(workspace, FinetuneSettings(**given, **own), Control(say=said.append)).version
         assert version is not None
         assert version.manifest.facts["pretrained"] is None
         assert "pretrain/simcse" not in version.manifest.parents
     line = "pretrain run 'simcse' is a text model, which is not what this run reads: it starts without"
-    assert said.count(line) == 2
+    assert said.count(line) == 3
     assert not any(text.startswith("starting from") for text in said)
     both = FinetuneSettings(**given, encoder="bert", encoder_path=str(folder), pretrained="simcse")
     with pytest.raises(ConfigError, match=r"'simcse' is a text model, and encoder\.path names another one") as caught:
