@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Histories, Range, TrainingData
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
+from reccli.nn.sparse_items import SparseItems
 from reccli.nn.sparse_table import SparseTable
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ ITEM_POWERS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 CHOOSING_USERS = 2048
 
 
-class ItemKnn(Encoder):
+class ItemKnn(SparseItems):
     r"""Score an item by its similarity to the items of the history: a linear filter of one hop on the graph.
 
     ::
@@ -106,9 +105,6 @@ class ItemKnn(Encoder):
         shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared users at which a similarity counts half: 0 to 100."""
 
-    trainable: ClassVar[bool] = False
-    serves_new_users: bool = True
-
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then find the neighbours on all training rows."""
         self.n_items = data.n_items
@@ -117,24 +113,6 @@ class ItemKnn(Encoder):
             return
         chosen = self._choose(data, context)
         self.table = SparseTable(self._similar(data.train, chosen).T.tocsr())
-
-    def items(self, item_N: Tensor) -> Tensor:
-        """Return no numbers, N x 0: the vectors are sparse."""
-        return torch.zeros(len(item_N), 0)
-
-    def export_users(self, histories: Histories) -> Tensor:
-        """Return no numbers, U x 0: the vectors are sparse."""
-        return torch.zeros(histories.n_users, 0)
-
-    def export_sparse_items(self) -> csr_matrix:
-        """Return the similarities by which items of a history speak for each item, II."""
-        return self.table.matrix()
-
-    def export_sparse_users(self, histories: Histories) -> csr_matrix:
-        """Return the histories, UI."""
-        matrix = histories.to_scipy("weight")
-        matrix.sum_duplicates()
-        return matrix
 
     def _similar(self, histories: Histories, powers: _Powers) -> csr_matrix:
         """Return how much each item (row) of a history speaks for others (columns), the most telling kept, II."""

@@ -6,15 +6,14 @@ U users, I items.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Histories, TrainingData
 from reccli.nn.local_ridge import largest_eigenvalue, local_ridge
 from reccli.nn.sparse_choice import Trial, trial
+from reccli.nn.sparse_items import SparseItems
 from reccli.nn.sparse_table import SparseTable
 from reccli.nn.spectral import normalised
 
@@ -31,7 +30,7 @@ CHOOSING_USERS = 4096
 CHOOSING_NEIGHBOURS = 64
 
 
-class Slim(Encoder):
+class Slim(SparseItems):
     r"""Predict each item from the items of the history that are nearest to it, by ridge regression: a sparse EASE.
 
     ::
@@ -84,9 +83,6 @@ class Slim(Encoder):
         user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
 
-    trainable: ClassVar[bool] = False
-    serves_new_users: bool = True
-
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then solve on all training rows."""
         self.n_items = data.n_items
@@ -96,24 +92,6 @@ class Slim(Encoder):
         chosen = self._choose(data, context)
         (weight_II,) = _weights(data.train, chosen.user_power, [chosen.l2], self.settings.neighbours)
         self.table = SparseTable(weight_II)
-
-    def items(self, item_N: Tensor) -> Tensor:
-        """Return no numbers, N x 0: the vectors are sparse."""
-        return torch.zeros(len(item_N), 0)
-
-    def export_users(self, histories: Histories) -> Tensor:
-        """Return no numbers, U x 0: the vectors are sparse."""
-        return torch.zeros(histories.n_users, 0)
-
-    def export_sparse_items(self) -> csr_matrix:
-        """Return by which weights items of a history foretell each item, II."""
-        return self.table.matrix()
-
-    def export_sparse_users(self, histories: Histories) -> csr_matrix:
-        """Return the histories, UI."""
-        matrix = histories.to_scipy("weight")
-        matrix.sum_duplicates()
-        return matrix
 
     def _choose(self, data: TrainingData, context: Context) -> _Choice:
         """Try powers with few penalties and neighbours, then penalties with the best power and all neighbours."""
