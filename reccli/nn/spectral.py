@@ -159,7 +159,7 @@ def _power(degree: Float32, exponent: float) -> Float32:
 
 def _product(matrix: csr_matrix) -> Any:
     """Return a function that multiplies a dense block; torch's sparse product uses all threads, SciPy's only one."""
-    from reccli.nn.propagation import to_torch
+    from reccli.nn.sparse_tensor import to_torch
 
     sparse = to_torch(matrix)
     return lambda block: sparse @ block

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_matrix
 
 from reccli.api import Histories
-from reccli.nn.propagation import Propagation, to_torch
+from reccli.nn.propagation import Propagation
 
 PAIRS = np.array([[0, 0], [0, 1], [1, 1], [2, 1], [2, 3]])
 
@@ -50,9 +49,3 @@ def test_the_mean_is_that_of_the_walk_and_keeps_no_layer(layers: int) -> None:
     one_sided = torch.autograd.grad(got[1].sum(), (user, item))
     torch.testing.assert_close(one_sided, torch.autograd.grad(mean[4:].sum(), (user, item)))
     assert got[0].dtype == propagation(user.double(), item.double())[0].dtype == torch.float32
-
-
-def test_places_take_four_bytes() -> None:
-    matrix = to_torch(csr_matrix(np.eye(3, dtype=np.float32)))
-    assert matrix.col_indices().dtype == matrix.crow_indices().dtype == torch.int32
-    torch.testing.assert_close(matrix.to_dense(), torch.eye(3))
