@@ -7,8 +7,9 @@ alone: `clean`; `half`, half of the rows at random; and `noise`, with a fifth mo
 that is in no part of that user's. All settings are chosen by NDCG@10 of the validation part of the same version: the
 penalty of plain EASE (Steck 2019, in closed form through the users' Gram matrix, which is the same matrix), penalty and
 power of users of `ease*`, and the weights of ensembles; `ease`, `history`, `spectral` and `lightgcn` have their
-defaults. Test lists know the train rows of the version and the validation part, and leave both out; for `half*` they
-leave the missing rows out as well, which otherwise, being of the users' own, take the places of test items.
+defaults. `ease, words` reads titles and genres, which the others do not. Test lists know the train rows of the version
+and the validation part, and leave both out; for `half*` they leave the missing rows out as well, which otherwise, being
+of the users' own, take the places of test items.
 
 Printed: test NDCG@10, mean over all users of all splits; its relative fall from `clean`; and how much less that is than
 plain EASE's, with a paired bootstrap interval over users (each with what all splits say of it).
@@ -44,11 +45,13 @@ RUNS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "history": [("history", {})],
     "spectral": [("spectral", {})],
     "lightgcn": [("lightgcn", {})],
+    "ease, words": [("ease", {})],
 }
 ENSEMBLES = {
     "ease* + history": ("ease*", "history"),
     "ease* + history + lightgcn": ("ease*", "history", "lightgcn"),
     "ease* + history + spectral": ("ease*", "history", "spectral"),
+    "ease, words + history + spectral": ("ease, words", "history", "spectral"),
 }
 WEIGHTS = (1.0, 2.0, 4.0, 8.0)
 
@@ -150,7 +153,7 @@ def chosen_run(version: Version, name: str) -> tuple[str, str]:
     """Fit all settings of one of `RUNS`; return the best run on validation, and its settings."""
     found = []
     for number, (encoder, given) in enumerate(RUNS[name]):
-        run = f"{name.replace('*', '-chosen')}-{number}"
+        run = f"{name.replace('*', '-chosen').replace(', ', '-')}-{number}"
         settings = FinetuneSettings(encoder=encoder, name=run, encoder_settings=given, device="cpu", threads=1)
         result = finetune(version.workspace, settings, Control())
         found.append((float(result.data["best_value"]), run, json.dumps(given)))
