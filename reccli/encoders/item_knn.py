@@ -18,7 +18,6 @@ from reccli.api import Choices, ComponentSettings, Context, Histories, Range, Tr
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.sparse_items import SparseItems
-from reccli.nn.sparse_table import SparseTable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -105,14 +104,9 @@ class ItemKnn(SparseItems):
         shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared users at which a similarity counts half: 0 to 100."""
 
-    def setup(self, data: TrainingData, context: Context) -> None:
-        """Choose what is to be chosen, then find the neighbours on all training rows."""
-        self.n_items = data.n_items
-        if context.restoring:
-            self.table = SparseTable()
-            return
-        chosen = self._choose(data, context)
-        self.table = SparseTable(self._similar(data.train, chosen).T.tocsr())
+    def weights(self, data: TrainingData, context: Context) -> csr_matrix:
+        """Choose what is to be chosen, then find the neighbours on all training rows, II."""
+        return self._similar(data.train, self._choose(data, context)).T.tocsr()
 
     def _similar(self, histories: Histories, powers: _Powers) -> csr_matrix:
         """Return how much each item (row) of a history speaks for others (columns), the most telling kept, II."""

@@ -14,7 +14,6 @@ from reccli.api import Choices, ComponentSettings, Context, Histories, TrainingD
 from reccli.nn.local_ridge import largest_eigenvalue, local_ridge
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.sparse_items import SparseItems
-from reccli.nn.sparse_table import SparseTable
 from reccli.nn.spectral import normalised
 
 if TYPE_CHECKING:
@@ -83,15 +82,11 @@ class Slim(SparseItems):
         user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
 
-    def setup(self, data: TrainingData, context: Context) -> None:
-        """Choose what is to be chosen, then solve on all training rows."""
-        self.n_items = data.n_items
-        if context.restoring:
-            self.table = SparseTable()
-            return
+    def weights(self, data: TrainingData, context: Context) -> csr_matrix:
+        """Choose what is to be chosen, then solve on all training rows, II."""
         chosen = self._choose(data, context)
         (weight_II,) = _weights(data.train, chosen.user_power, [chosen.l2], self.settings.neighbours)
-        self.table = SparseTable(weight_II)
+        return weight_II
 
     def _choose(self, data: TrainingData, context: Context) -> _Choice:
         """Try powers with few penalties and neighbours, then penalties with the best power and all neighbours."""
