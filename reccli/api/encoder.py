@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoder"]
 
+EXTRAS = {"adversarial": "adversarial_tables", "compile": "compiled_parts"}
+
 
 class Encoder(Component, nn.Module):
     """Turns users and items into vectors of one space.
@@ -47,9 +49,6 @@ class Encoder(Component, nn.Module):
     """True: `encode_user_texts` gives vectors to users who describe themselves in words. An instance may set it."""
     joint: ClassVar[bool] = False
     """True: `scores` reads user and item together, for ratings and clicks; it adds to the product of the vectors."""
-    dot_alone: bool = False
-    """True: what it exports is compared by the dot product, and any other similarity is refused. An instance may set
-    it."""
     own_biases: bool = False
     """True: for ratings and labels the product of its vectors is all that the mean of the values lacks, so that no
     biases of users and items are learned beside it. An instance may set it."""
@@ -60,7 +59,8 @@ class Encoder(Component, nn.Module):
     """True: `items` itself works in passes of `micro_batch` that keep no activations (texts by length, say); where it
     does not, the loop cuts the codes that it asks for."""
     views: frozenset[str] = frozenset()
-    """What auxiliary tasks may contrast: `graph` (by `walk`), `history` (by `read`). An instance may take some back."""
+    """What auxiliary tasks may contrast: `graph` (by `walk`), `history` (by `read`). An instance may take some back
+    before `setup`, so that a task is refused before anything is solved."""
     reads_order: bool = True
     """With views of the `history`: whether the order of its entries counts. An instance may set it."""
     disturb: Callable[[Tensor], Tensor] | None = None
@@ -81,6 +81,23 @@ class Encoder(Component, nn.Module):
     def __init__(self, settings: ComponentSettings | None = None) -> None:
         nn.Module.__init__(self)
         Component.__init__(self, settings)
+
+    def dot_alone(self, task: str) -> bool:
+        """Whether what it exports for a task is compared by the dot product; any other similarity is then refused.
+
+        Asked before `setup`, which may be expensive: settings and task decide.
+        """
+        return False
+
+    def extras(self, device: str) -> frozenset[str]:
+        """Return what a run on a device may add to its training: `adversarial`, `compile`. Asked before `setup`.
+
+        By itself what there is a method for: `adversarial_tables`, `compiled_parts`.
+        """
+        own = type(self)
+        return frozenset(
+            name for name, method in EXTRAS.items() if getattr(own, method) is not getattr(Encoder, method)
+        )
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build parameters for this data, or solve in closed form. Draw only through `context`."""

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.text_choice import fit_estimate
 from reccli.nn.text_estimate import SpectralEstimate
 from reccli.nn.text_folder import find_model, model_determinants
@@ -22,7 +22,7 @@ from reccli.nn.text_pooling import divided, interaction_weights, mean_histories,
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_training import TextTraining
-from reccli.nn.text_usage import usage_of
+from reccli.nn.text_usage import TextReading, usage_of
 from reccli.nn.text_users import AttendedHistories, UserTexts
 
 __all__ = ["Bert"]
@@ -74,25 +74,13 @@ class Bert(Encoder):
         'last-2'
     """
 
-    class Settings(TextTraining):
+    class Settings(TextReading, TextTraining):
         """Settings of `bert`."""
 
-        path: str = ""
-        """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
         train: str = Field(default="auto", pattern=r"^(auto|head|lora|all|last-[1-9]\d{0,2})$")
         """What is trained: `head`, `lora`, `last-N` layers, `all`, or `auto`."""
-        pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-        """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
-        prefix: str | None = None
-        """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
-        user_prefix: str | None = None
-        """What stands before a user's text, as `query: ` for E5 or the instruction of BGE."""
         user: Literal["history", "attention", "text"] = "history"
         """What a user is: the plain mean of the history, a mean weighed by attention, or the user's own text."""
-        max_length: int = Field(default=64, ge=4, le=8192)
-        """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
-        text_batch: int = Field(default=128, ge=1)
-        """Texts encoded at a time."""
         centre: bool = True
         """Subtract the mean vector of the items seen in training."""
         recency: Annotated[float, Range(0.0, 1.0)] = Field(default=0.0, ge=0, le=4)
@@ -122,6 +110,15 @@ class Bert(Encoder):
 
     own_E: Tensor
     total_U: Tensor
+
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        super().__init__(settings)
+        if self.settings.user == "text":
+            self.serves_new_users, self.views = False, frozenset()
+
+    def extras(self, device: str) -> frozenset[str]:
+        """Return all where the text model is trained, else none."""
+        return super().extras(device) if resolved_mode(self.settings.train, device) != "frozen" else frozenset()
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Open the model (or the cache of what it said), and centre its vectors."""
@@ -196,7 +193,6 @@ class Bert(Encoder):
             texts = self.usage.users(texts)
             base_ID = self.table.base_ID
             self.side = UserTexts(self.source, texts, told_U, data.train, base_ID, restoring=context.restoring)
-            self.serves_new_users, self.views = False, frozenset()
 
     def warm_users(self) -> Tensor | None:
         """Return the users who have a text, where users are their texts."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, Context, Encoder, Histories, Range, TrainingData, Walk
+from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, Range, TrainingData, Walk
 from reccli.errors import ConfigError
 from reccli.nn.collective_ease import CollectiveEase, EaseSettings
 from reccli.nn.gated_items import GatedItems, GatedItemsSettings
@@ -149,19 +149,26 @@ class Hybrid(Encoder):
         "ranking": {"similarity": "dot"},
     }
 
+    def __init__(self, settings: ComponentSettings | None = None) -> None:
+        super().__init__(settings)
+        if not self.settings.layers:
+            self.views = frozenset({"history"})
+
+    def dot_alone(self, task: str) -> bool:
+        """Whether EASE has a share in the scores, and with it what its lengths mean."""
+        return task == "ranking" and self.settings.base > 0
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Solve EASE, open the text model (or the cache of what it said), and start the parts of items."""
         given = self.settings
         self.n_items, self.ranks = data.n_items, data.task == "ranking"
         self.causal = self.reads_order = data.ordered if given.order == "auto" else given.order == "causal"
         self.base = self._solved(data, context) if self.ranks and given.base else None
-        self.dot_alone = self.base is not None
         self._of_base: Deviations | None = None
         self.serves_new_items = self.serves_user_texts = given.text == "yes"
         texts = self._read_texts(data, context) if given.text == "yes" else None
         gate_K = [1.0, 0.0, 1.0] if self.causal else [2.0, 0.0, 0.0]
         self.parts = GatedItems(data, context, given, texts, gate_K, name="hybrid")
-        self.views = type(self).views if given.layers else frozenset({"history"})
         share = given.hidden if self.causal else given.mask
         self.bags = HistoryBags(data, context, causal=self.causal, share=share, window=given.window)
         self.one_vector_per_user, self.targets_per_user = self.bags.shared, given.rows if self.causal else None

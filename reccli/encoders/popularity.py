@@ -48,6 +48,10 @@ class Popularity(Encoder):
     serves_new_users: bool = True
     item_I1: Tensor
 
+    def dot_alone(self, task: str) -> bool:
+        """Return true: a direction of one number says nothing."""
+        return True
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Count."""
         self.n_items = data.n_items

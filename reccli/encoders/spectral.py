@@ -120,6 +120,10 @@ class Spectral(Encoder):
     recency: Tensor | None
     table: SparseTable | None
 
+    def dot_alone(self, task: str) -> bool:
+        """Whether a sparse part may stand beside the dense one."""
+        return bool(self.settings.one_hop)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then decompose all training rows.
 

@@ -83,6 +83,10 @@ class UserKnn(Encoder):
     serves_new_users: bool = True
     chosen: Tensor
 
+    def dot_alone(self, task: str) -> bool:
+        """Return true: products of sparse vectors are all there is."""
+        return True
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Choose what is to be chosen, then keep the training rows."""
         self.n_items = data.n_items

@@ -32,6 +32,10 @@ class SparseItems(Encoder):
     serves_new_users: bool = True
     table: SparseTable
 
+    def dot_alone(self, task: str) -> bool:
+        """Return true: products of sparse vectors are all there is."""
+        return True
+
     @abstractmethod
     def weights(self, data: TrainingData, context: Context) -> csr_matrix:
         """Return by which weights items of a history (columns) speak for each item (row), II."""

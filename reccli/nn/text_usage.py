@@ -22,18 +22,18 @@ ITEM_PROMPTS = ("document", "passage", "corpus")
 
 
 class TextReading(ComponentSettings):
-    """Settings of encoders that read texts by a model that is not trained."""
+    """Settings of encoders that turn texts into vectors by a model."""
 
     path: str = ""
     """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
     prefix: str | None = None
-    """What stands before an item's text; what the model's folder says without one."""
+    """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
     user_prefix: str | None = None
-    """What stands before a user's text."""
+    """What stands before a user's text, as `query: ` for E5 or the instruction of BGE."""
     max_length: int = Field(default=64, ge=4, le=8192)
-    """Tokens of a text that count."""
+    """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
     text_batch: int = Field(default=128, ge=1)
     """Texts encoded at a time."""
 

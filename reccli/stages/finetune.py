@@ -86,7 +86,7 @@ def job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, p
     prepared = prepared or Prepared(workspace.current("prepare"))
     task = task_of(settings.task, prepared)
     data = component_data(prepared, task)
-    recipe = resolve(settings, task, data.provides(), n_items=data.n_items)
+    recipe = resolve(settings, task, data.provides(), n_items=data.n_items, device=str(device))
     pretrained = _pretrained(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
     return Job(workspace, prepared, pretrained, recipe, device, control, recipe.settings.epochs or 0, teachers)

@@ -24,7 +24,7 @@ from reccli.workspace import Draft, Version, Workspace
 if TYPE_CHECKING:
     import torch
 
-    from reccli.api import TrainingData
+    from reccli.api import Sampler, TrainingData
     from reccli.training.checkpoint import Checkpoints
     from reccli.training.model import ScoringModel
     from reccli.training.resolving import Recipe
@@ -88,11 +88,15 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
         say=control.say,
         warn=control.warn,
     )
+    sampler = None
+    if settings.sampler is not None:
+        sampler = registry.create("sampler", settings.sampler, settings.sampler_settings)
+        sampler.setup(data, context)  # before the encoder: it may be refused, and costs little
     model = build_model(job, data, context)
     validator = _validator(job, data, context)
     fitted = _fitted(job, validator, data, context)
     job.prepared.forget()  # training reads arrays alone
-    outcome = _train(job, model, data, context, manifest, (validator, fitted))
+    outcome = _train(job, model, sampler, data, context, manifest, (validator, fitted))
     model.eval()
     failpoint.hit("finetune.trained")
     _write(job, draft, manifest, model, data, outcome)
@@ -104,6 +108,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
 def _train(
     job: Job,
     model: ScoringModel,
+    sampler: Sampler | None,
     data: TrainingData,
     context: Any,
     manifest: Manifest,
@@ -121,10 +126,6 @@ def _train(
         rows = [(0, name, value) for name, value in metrics.items()]
         value = next(iter(metrics.values()), None)
         return Outcome(0, 0, 0, value, value, "closed form", rows, 0.0)
-    sampler = None
-    if settings.sampler is not None:
-        sampler = registry.create("sampler", settings.sampler, settings.sampler_settings)
-        sampler.setup(data, context)
     task = FinetuneTask(
         model,
         sampler,

@@ -9,6 +9,7 @@ from reccli.artifacts import Prepared
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.serving import Served
+from reccli.training.loss_sum import traits_of
 from reccli.workspace import Version, Workspace
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def teachers_of(workspace: Workspace, prepared: Prepared, recipe: Recipe) -> tup
     if not recipe.trainable or recipe.task != "ranking":
         what = f"a run for task {recipe.task}" if recipe.trainable else f"encoder '{settings.encoder}'"
         raise ConfigError(f"teacher: {what} cannot be taught a ranking", hint="reccli finetune --loss infonce")
+    if not traits_of(str(settings.loss)).needs_for(recipe.task) & {"negatives", "table"}:
+        raise ConfigError(f"teacher: loss '{settings.loss}' ranks no items against each other", hint="--loss infonce")
     own = prepared.trained_parts(refit=settings.refit, as_of=settings.as_of)
     found = []
     for name in settings.teacher:

@@ -106,11 +106,12 @@ class EncoderConformance(EncoderViews):
             self.expect(right, f"warm_items() is {warm_I.dtype} of shape {tuple(warm_I.shape)}")
 
     def test_sparse_exports(self) -> None:
-        """Where there are sparse parts: of both kinds, IS and US with one S, float32 and finite."""
+        """Where there are sparse parts: of both kinds, IS and US with one S, float32, finite, compared by products."""
         data, encoder = self._ready()
         item_IS, user_US = encoder.export_sparse_items(), encoder.export_sparse_users(data.train)
         self.expect((item_IS is None) == (user_US is None), "only one of users and items has a sparse part")
         self.skip_unless(item_IS is not None, "dense vectors alone")
+        self.expect(encoder.dot_alone(data.task), "dot_alone() is false, and cosines of sparse vectors are not served")
         for matrix, rows, what in ((item_IS, data.n_items, "items"), (user_US, data.n_users, "users")):
             shape = (rows, item_IS.shape[1])
             self.expect(matrix.shape == shape, f"export_sparse_{what}() is {matrix.shape}, not {shape}")

@@ -69,17 +69,11 @@ class Auxiliaries(nn.Module):
 def build_auxiliaries(
     text: str | None, settings: Mapping[str, Any], data: TrainingData, encoder: Encoder, context: Context
 ) -> Auxiliaries | None:
-    """Build the tasks of a text as `simgcl:0.1+ncl:0.05`, or return None without one.
-
-    Raises:
-        ConfigError: The encoder as it is set does not offer what a task needs.
-    """
+    """Build the tasks of a text as `simgcl:0.1+ncl:0.05`, or return None without one."""
     if text is None:
         return None
     members = []
     for part in parts_of("aux", text, settings):
-        if part.cls.views not in encoder.views:
-            raise ConfigError(f"aux '{part.name}' needs views of the {part.cls.views}: the encoder, as set, has none")
         task = registry.create("aux", part.component, part.values)
         task.setup(data, encoder, context)
         members.append((part.name, task, part.weight))

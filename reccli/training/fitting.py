@@ -6,12 +6,21 @@ from typing import Any
 
 from reccli import registry
 from reccli.errors import ConfigError, PluginError
+from reccli.settings import FinetuneSettings
+from reccli.training.loss_sum import build_loss
+from reccli.training.parts import parts_of
 
-__all__ = ["VALUE_NEEDS", "check_encoder", "check_similarity", "is_trainable", "listed", "misfit"]
+__all__ = ["VALUE_NEEDS", "check_encoder", "check_parts", "is_trainable", "listed", "misfit"]
 
 VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 """Needs that the task decides about: the data may well have values, and the run not be for them."""
 NAMED = {"ratings": "ratings", "labels": "clicks"}
+EXTRAS = {
+    "adversarial": "use one that does: --encoder history, or --encoder bert --train last-2",
+    "compile": "run without --compile, or train a text model: --encoder bert --train last-2 --compile",
+}
+"""What may be added to a training, with what is to be done where an encoder cannot."""
+NOTHING = {"adversarial": "no table of embeddings to move", "compile": "nothing to compile"}
 
 
 def check_encoder(name: str, encoder: type[Any], task: str, provides: frozenset[str]) -> None:
@@ -37,16 +46,52 @@ def check_encoder(name: str, encoder: type[Any], task: str, provides: frozenset[
     raise error
 
 
-def check_similarity(encoder: Any, similarity: str) -> None:
-    """Refuse a similarity that would change what an encoder, as it is set up, means by the lengths of its vectors.
+def check_parts(settings: FinetuneSettings, task: str, device: str) -> None:
+    """Refuse what the components, as they are set, do not do together: before any of them is set up.
+
+    Args:
+        settings: Without gaps.
+        task: What is trained for.
+        device: Where.
 
     Raises:
-        ConfigError: The encoder takes the dot product alone.
+        ConfigError: The encoder takes the dot product alone, has no views for an auxiliary task, or no table to move or
+            module to compile; the loss takes no negatives from memory, or wants probabilities that the sampler has not.
     """
-    if encoder.dot_alone and similarity != "dot":
+    encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
+    if encoder.dot_alone(task) and settings.similarity != "dot":
         raise ConfigError(
-            f"similarity '{similarity}': the vectors of this encoder, as it is set, take dot alone",
-            hint="--set similarity=dot",
+            f"similarity '{settings.similarity}': the vectors of encoder '{settings.encoder}', as it is set, "
+            "take dot alone",
+            hint="--similarity dot",
+        )
+    for part in parts_of("aux", settings.aux, settings.aux_settings) if settings.aux is not None else ():
+        if part.cls.views not in encoder.views:
+            raise ConfigError(
+                f"aux '{part.name}' needs views of the {part.cls.views}: encoder '{settings.encoder}', as it is set, "
+                "has none"
+            )
+    for extra, hint in EXTRAS.items():
+        if getattr(settings, extra) and extra not in encoder.extras(device):
+            raise ConfigError(f"{extra}: encoder '{settings.encoder}', as it is set, has {NOTHING[extra]}", hint=hint)
+    if settings.loss is not None:
+        _check_negatives(settings, task)
+
+
+def _check_negatives(settings: FinetuneSettings, task: str) -> None:
+    loss = build_loss(str(settings.loss), settings.loss_settings, task)
+    if settings.memory and "negatives" not in loss.needs_for(task):
+        raise ConfigError(
+            f"memory: loss '{settings.loss}' uses no negatives, earlier ones would be kept for nothing",
+            hint="--loss infonce",
+        )
+    corrected = any(getattr(part.settings, "log_q", False) for part in (loss, *getattr(loss, "members", {}).values()))
+    if not corrected or settings.sampler is None:
+        return
+    if not registry.create("sampler", settings.sampler, settings.sampler_settings).gives_log_q:
+        raise ConfigError(
+            f"loss.log_q=true: sampler '{settings.sampler}', as it is set, does not say how likely it proposes an item",
+            hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
         )
 
 

@@ -146,14 +146,6 @@ def test_texts_that_are_off_are_not_read_and_serve_nobody(folder: Path) -> None:
         encoder.encode_texts(["red fox"])
 
 
-def test_only_mixed_scores_take_the_dot_product_alone(folder: Path) -> None:
-    data = cold_world()
-    assert build(folder, data).dot_alone
-    assert not build(folder, data, base=0.0).dot_alone
-    values = replace(data, task="rating")
-    assert not build(folder, values).dot_alone
-
-
 @pytest.mark.parametrize(("task", "loss"), [("ranking", None), ("ranking", "bpr"), ("rating", "mse"), ("ctr", "bce")])
 @pytest.mark.parametrize("ordered", [False, True])
 def test_learns_the_known_world(folder: Path, task: str, loss: str | None, ordered: bool) -> None:
@@ -196,8 +188,4 @@ def test_auxiliary_tasks_have_views_of_it(folder: Path, aux: str) -> None:
     value.backward()
     assert float(value.detach()) > 0
     assert bool(encoder.parts.item_ID.grad.any())
-    if aux in ("simgcl", "xsimgcl", "sgl", "ncl"):
-        bare = Hybrid(Hybrid.Settings(path=str(folder), dim=6, layers=0))
-        bare.setup(data, context)
-        with pytest.raises(ConfigError, match=f"aux '{aux}' needs views of the graph: the encoder, as set, has none"):
-            build_auxiliaries(aux, {}, data, bare, context)
+    assert Hybrid(Hybrid.Settings(path=str(folder), dim=6, layers=0)).views == {"history"}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from prepared_world import prepare
 
+from reccli import registry
 from reccli.api import Histories
 from reccli.artifacts import Prepared, read_vectors
 from reccli.errors import ConfigError, DamagedArtifactError, DeviceError, Interrupted, MissingArtifactError
@@ -42,6 +43,31 @@ def settings(**values: Any) -> FinetuneSettings:
     if values.get("encoder") not in ("popularity", "spectral"):
         values.setdefault("encoder_settings", SMALL)
     return FinetuneSettings(**values)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"encoder": "popularity", "similarity": "cosine"}, "'popularity', as it is set, take dot alone"),
+        ({"encoder": "slim", "similarity": "cosine"}, "'slim', as it is set, take dot alone"),
+        ({"encoder": "mf", "compile": True}, "has nothing to compile"),
+        ({"encoder": "mf", "loss": "bpr", "sampler": "category"}, "no attribute of items has a usual name"),
+        ({"encoder": "mf", "loss": "directau", "teacher": ("first",)}, "'directau' ranks no items against each other"),
+    ],
+)
+def test_what_is_refused_costs_no_setup(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], told: str
+) -> None:
+    if "teacher" in given:
+        finetune(workspace, settings(encoder="mf", epochs=1, name="first"), Control())
+
+    def setup(*arguments: Any) -> None:
+        raise AssertionError("it was set up")
+
+    name = {**given}.pop("encoder")
+    monkeypatch.setattr(registry.load("encoder", name), "setup", setup)
+    with pytest.raises(ConfigError, match=told):
+        finetune(workspace, FinetuneSettings(device="cpu", threads=1, **given), Control())
 
 
 @pytest.mark.parametrize("encoder", ["history", "lightgcn", "mf", "spectral", "popularity"])

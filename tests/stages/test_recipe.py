@@ -124,7 +124,7 @@ def test_names_that_there_are_not_are_told_before_anything_is_trained(workspace:
     ("given", "told"),
     [
         ({"swa": 1, "average": 0.9}, "swa and average are two means of weights: choose one"),
-        ({"memory": 64}, "memory: this loss uses no negatives"),
+        ({"memory": 64}, "memory: loss 'softmax' uses no negatives"),
         ({"encoder_path": "folder"}, "--encoder-path: encoder 'history' reads no text model"),
     ],
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from reccli import registry
 from reccli.errors import ConfigError, PluginError
-from reccli.training.fitting import check_encoder, check_similarity, is_trainable, listed, misfit
+from reccli.settings import FinetuneSettings
+from reccli.training.fitting import check_encoder, check_parts, is_trainable, listed, misfit
 
 PLAIN = frozenset({"history", "graph"})
 
@@ -61,13 +65,69 @@ def test_a_broken_plugin_is_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "mf" not in message.rpartition(": ")[2].split(", ")
 
 
-def test_a_similarity_that_would_change_what_lengths_mean_is_refused() -> None:
-    encoder = registry.create("encoder", "mf", {})
-    check_similarity(encoder, "cosine")
-    encoder.dot_alone = True
-    check_similarity(encoder, "dot")
-    with pytest.raises(ConfigError, match="similarity 'cosine': the vectors of this encoder, as it is set, take dot"):
-        check_similarity(encoder, "cosine")
+def given(encoder: str, **values: Any) -> FinetuneSettings:
+    return FinetuneSettings(encoder=encoder, **{"similarity": "dot", **values})
+
+
+@pytest.mark.parametrize(
+    ("encoder", "settings", "task", "alone"),
+    [
+        ("mf", {}, "ranking", False),
+        ("hybrid", {}, "ranking", True),
+        ("hybrid", {"base": 0.0}, "ranking", False),
+        ("hybrid", {}, "rating", False),
+        ("spectral", {}, "ranking", False),
+        ("spectral", {"one_hop": "auto"}, "ranking", True),
+        *((name, {}, "ranking", True) for name in ("slim", "item-knn", "user-knn", "popularity")),
+    ],
+)
+def test_a_similarity_that_would_change_what_lengths_mean_is_refused(
+    encoder: str, settings: dict[str, Any], task: str, alone: bool
+) -> None:
+    check_parts(given(encoder, encoder_settings=settings), task, "cpu")
+    asked = given(encoder, encoder_settings=settings, similarity="cosine")
+    if not alone:
+        check_parts(asked, task, "cpu")
+        return
+    told = f"similarity 'cosine': the vectors of encoder '{encoder}', as it is set, take dot alone"
+    with pytest.raises(ConfigError, match=told) as caught:
+        check_parts(asked, task, "cpu")
+    assert caught.value.hint == "--similarity dot"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "settings", "told"),
+    [
+        ("hybrid", {"aux": "simgcl", "encoder_settings": {"layers": 0}}, "aux 'simgcl' needs views of the graph: enc"),
+        ("bert", {"aux": "cl4srec", "encoder_settings": {"user": "text"}}, "aux 'cl4srec' needs views of the history"),
+        ("bert", {"adversarial": 0.1}, "adversarial: encoder 'bert', as it is set, has no table of embeddings to move"),
+        ("ease", {"adversarial": 0.1}, "adversarial: encoder 'ease', as it is set, has no table of embeddings to move"),
+        ("bert", {"compile": True}, "compile: encoder 'bert', as it is set, has nothing to compile"),
+        ("mf", {"compile": True}, "compile: encoder 'mf', as it is set, has nothing to compile"),
+        ("mf", {"loss": "softmax", "memory": 9}, "memory: loss 'softmax' uses no negatives"),
+        (
+            "mf",
+            {"loss": "infonce+bpr", "loss_settings": {"log_q": True}, "sampler": "dynamic"},
+            "loss.log_q=true: sampler 'dynamic', as it is set, does not say how likely",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_set_up(
+    encoder: str, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
+        check_parts(given(encoder, **settings), "ranking", "cpu")
+    assert caught.value.hint or "aux" in told
+
+
+def test_what_can_be_done_passes() -> None:
+    trained = {"encoder_settings": {"train": "last-2"}, "compile": True, "adversarial": 0.1}
+    check_parts(given("bert", **trained), "ranking", "cpu")
+    check_parts(given("hybrid", aux="simgcl+cl4srec"), "ranking", "cpu")
+    correction = {"loss": "infonce", "loss_settings": {"log_q": True}, "memory": 9}
+    check_parts(given("mf", sampler="uniform", **correction), "ranking", "cpu")
+    with pytest.raises(ConfigError, match="does not say how likely"):
+        check_parts(given("mf", sampler="uniform", sampler_settings={"own": 4}, **correction), "ranking", "cpu")
 
 
 def test_words() -> None:
