@@ -64,7 +64,7 @@ class Context:
         threads: CPU threads to use.
         online: Whether the network may be used.
         cache: Folder for caches that may be deleted at any time (inside the workspace), or None.
-        pretrained: Folder of the pretrain version whose weights `data.features` came from, or None.
+        pretrained: Folder of the pretrain version whose text model is started from, or None.
         restoring: Whether learned state is loaded right after `setup`: closed forms and warm starts may be skipped, and
             tensors may have any size (they take that of what is loaded).
         shared: What components of one run build once and use together, by name (a text model that several objectives

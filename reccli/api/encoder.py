@@ -5,7 +5,7 @@ B batch rows, N items asked for, U users, I items, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -19,8 +19,10 @@ from reccli.api.walk import Walk
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Encoder"]
+__all__ = ["TEXT_MODEL", "Encoder"]
 
+TEXT_MODEL = "text_model"
+"""Name of a text model among what a pre-training offers."""
 EXTRAS = {"adversarial": "adversarial_tables", "compile": "compiled_parts"}
 
 
@@ -88,6 +90,18 @@ class Encoder(Component, nn.Module):
         Asked before `setup`, which may be expensive: settings and task decide.
         """
         return False
+
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return what it starts from, as it is set, of a pre-training; by itself nothing. Asked before `setup`.
+
+        What is not named is not there in `setup`: `data.features` holds the features named, and `context.pretrained` is
+        the folder of the run where `text_model` is.
+
+        Args:
+            offered: Names of features of items and users with their widths, and `text_model` (0) where there is one.
+            task: What is trained for.
+        """
+        return frozenset()
 
     def extras(self, device: str) -> frozenset[str]:
         """Return what a run on a device may add to its training: `adversarial`, `compile`. Asked before `setup`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,15 +14,13 @@ from torch import Tensor, nn
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.text_choice import fit_estimate
 from reccli.nn.text_estimate import SpectralEstimate
-from reccli.nn.text_folder import find_model, model_determinants
 from reccli.nn.text_head import ridge_head, tilted_items, tilted_users
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_modes import resolved_mode, training_story
 from reccli.nn.text_pooling import divided, interaction_weights, mean_histories, pair_weights, pool_histories
-from reccli.nn.text_source import TextSource
+from reccli.nn.text_reading import TextReading, model_start, open_reading, reading_determinants
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_training import TextTraining
-from reccli.nn.text_usage import TextReading, usage_of
 from reccli.nn.text_users import AttendedHistories, UserTexts
 
 __all__ = ["Bert"]
@@ -120,24 +118,16 @@ class Bert(Encoder):
         """Return all where the text model is trained, else none."""
         return super().extras(device) if resolved_mode(self.settings.train, device) != "frozen" else frozenset()
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the text model, where none is named."""
+        return model_start(self.settings.path, offered)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Open the model (or the cache of what it said), and centre its vectors."""
         choice = self.settings
-        folder = find_model(choice.path, pretrained=context.pretrained, online=context.online)
-        self.mode = resolved_mode(self.settings.train, context.device)
-        self.usage = usage_of(folder, pooling=choice.pooling, prefix=choice.prefix, user_prefix=choice.user_prefix)
-        self.source = TextSource(
-            folder,
-            mode=self.mode,
-            pooling=self.usage.pooling,
-            max_length=choice.max_length,
-            batch=choice.text_batch,
-            seed=context.derived_seed("bert.adapters"),
-            training=choice,
-            device=context.device,
-            cache=context.cache,
-            say=context.say,
-        )
+        self.mode = resolved_mode(choice.train, context.device)
+        training = {"mode": self.mode, "seed": context.derived_seed("bert.adapters"), "training": choice}
+        self.source, self.usage = open_reading(choice, context, **training)
         self.n_items = data.n_items
         warm_I = torch.from_numpy(data.item_count_I() > 0)
         texts = self.usage.items(item_texts(data, context))
@@ -167,12 +157,8 @@ class Bert(Encoder):
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder: another content under the same path is another run."""
-        folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        pooling = usage_of(folder, pooling=self.settings.pooling).pooling
-        return model_determinants(folder) | {
-            "train": resolved_mode(self.settings.train, context.device),
-            "pooling": pooling,
-        }
+        read = reading_determinants(self.settings.path, self.settings.pooling, context)
+        return read | {"train": resolved_mode(self.settings.train, context.device)}
 
     def _histories(self, train: Histories) -> None:
         self.train_histories, self.weight_E = train, self._weights(train)

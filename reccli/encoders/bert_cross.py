@@ -5,7 +5,7 @@ R pairs of user and item, B batch rows, N items, U users, I items, S entries sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -18,8 +18,9 @@ from reccli.api import Batch, Choices, Context, Encoder, Histories, Range, Train
 from reccli.errors import ConfigError, DamagedArtifactError
 from reccli.nn.evidence import Evidence, Seen
 from reccli.nn.pair_tokens import PairTokens
-from reccli.nn.text_folder import find_model, model_determinants, model_label
+from reccli.nn.text_folder import find_model, model_label
 from reccli.nn.text_items import item_texts
+from reccli.nn.text_reading import model_start, reading_determinants
 from reccli.nn.text_source import TextSource
 from reccli.nn.text_tastes import TextTastes
 from reccli.nn.text_tower import check_mode
@@ -117,6 +118,10 @@ class BertCross(Encoder):
         "patience": 2,
     }
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the text model, where none is named."""
+        return model_start(self.settings.path, offered)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Open the text model, tokenise all texts, and fit the weight of the evidence."""
         if data.task == "ranking":
@@ -170,10 +175,8 @@ class BertCross(Encoder):
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder, and what `auto` means here."""
-        folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        usage = usage_of(folder, pooling=self.settings.pooling)
-        rows = str(self._rows(context))
-        return model_determinants(folder) | {"train": self._mode(), "pooling": usage.pooling, "rows": rows}
+        read = reading_determinants(self.settings.path, self.settings.pooling, context)
+        return read | {"train": self._mode(), "rows": str(self._rows(context))}
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the rows of this epoch: a function of seed and epoch alone."""

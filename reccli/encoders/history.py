@@ -6,6 +6,7 @@ N items asked for, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.pooling import pool, ragged, recency
-from reccli.nn.tables import item_table, look_up
+from reccli.nn.tables import first_vectors, item_table, look_up
 from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["History"]
@@ -122,6 +123,10 @@ class History(Encoder):
     item_E: Tensor
     weight_E: Tensor
     centre: Tensor
+
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the table starts from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the table and keep the training histories at hand."""

@@ -5,7 +5,7 @@ B batch rows, N items asked for, I items, U users, D embedding, R components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -22,10 +22,9 @@ from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.history_map import HistoryMap
 from reccli.nn.mixed_scores import Deviations, mixed_users
 from reccli.nn.sentence_words import SentenceWords
-from reccli.nn.tables import look_up
-from reccli.nn.text_folder import find_model, model_determinants, model_label
-from reccli.nn.text_source import TextSource
-from reccli.nn.text_usage import TextReading, usage_of
+from reccli.nn.tables import first_vectors, look_up
+from reccli.nn.text_folder import model_label
+from reccli.nn.text_reading import TextReading, model_start, open_reading, reading_determinants
 from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["Hybrid"]
@@ -158,6 +157,11 @@ class Hybrid(Encoder):
         """Whether EASE has a share in the scores, and with it what its lengths mean."""
         return task == "ranking" and self.settings.base > 0
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the table starts from, and the text model, where texts are read and none is named."""
+        vectors = first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
+        return vectors | model_start(self.settings.path, offered) if self.settings.text == "yes" else vectors
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Solve EASE, open the text model (or the cache of what it said), and start the parts of items."""
         given = self.settings
@@ -179,10 +183,8 @@ class Hybrid(Encoder):
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder, and how its tokens are pooled."""
-        if self.settings.text == "no":
-            return {}
-        folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        return model_determinants(folder) | {"pooling": usage_of(folder, pooling=self.settings.pooling).pooling}
+        given = self.settings
+        return {} if given.text == "no" else reading_determinants(given.path, given.pooling, context)
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw which entries are hidden and which ids are dropped: a function of seed and epoch alone."""
@@ -264,13 +266,10 @@ class Hybrid(Encoder):
         return base
 
     def _read_texts(self, data: TrainingData, context: Context) -> SentenceWords:
-        given = self.settings
-        folder = find_model(given.path, pretrained=context.pretrained, online=context.online)
-        usage = usage_of(folder, pooling=given.pooling, prefix=given.prefix, user_prefix=given.user_prefix)
-        shape = {"pooling": usage.pooling, "max_length": given.max_length, "batch": given.text_batch}
-        source = TextSource(folder, **shape, device=context.device, cache=context.cache, say=context.say)
+        source, usage = open_reading(self.settings, context)
         if not context.restoring:
-            story = f"hybrid: ids, graph and texts by words and by {model_label(folder)} on cached frozen vectors"
+            read = f"words and by {model_label(source.folder)} on cached frozen vectors"
+            story = f"hybrid: ids, graph and texts by {read}"
             context.say("; ".join([story, *usage.notes]))
         warm_I, texts = torch.from_numpy(data.item_count_I() > 0), list(data.item_text_I or [""] * data.n_items)
         generator = context.numpy_generator("hybrid words")

@@ -6,7 +6,7 @@ D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -20,7 +20,7 @@ from reccli.nn.history_bags import HistoryBags
 from reccli.nn.history_views import only
 from reccli.nn.item_sequences import ItemReader, Sequences
 from reccli.nn.pooling import ragged
-from reccli.nn.tables import item_table, look_up
+from reccli.nn.tables import first_vectors, item_table, look_up
 from reccli.nn.user_blocks import by_blocks
 
 __all__ = ["ItemTokens"]
@@ -112,6 +112,10 @@ class ItemTokens(Encoder):
         "small": {"loss": "softmax"},
         "time": {"loss": "infonce", "sampler": "uniform", "sampler.count": 2048, "batch_size": 2048},
     }
+
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the table starts from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build table and transformer, and keep the training histories at hand."""

@@ -5,7 +5,7 @@ U users, I items, B rows, N items asked for, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData, Walk
 from reccli.nn.propagation import Propagation
-from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.tables import first_vectors, look_up, random_table, spectral_start, start_of, table_from
 
 __all__ = ["LightGCN"]
 
@@ -87,15 +87,16 @@ class LightGCN(Encoder):
         "small": {"loss": "softmax"},
     }
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the tables start from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the tables and the graph."""
         self.n_items = data.n_items
         generator = context.generator("lightgcn tables")
         dim, std = self.settings.dim, self.settings.std
-        start = self.settings.start
-        if start == "auto":
-            start = "spectrum" if data.task == "ranking" else "random"
-        if start == "random" or context.restoring:
+        if start_of(self.settings.start, data.task) == "random" or context.restoring:
             self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
             self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
         else:

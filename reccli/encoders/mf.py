@@ -5,6 +5,7 @@ U users, I items, B rows, N items asked for, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -12,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
-from reccli.nn.tables import look_up, random_table, spectral_start, table_from
+from reccli.nn.tables import first_vectors, look_up, random_table, spectral_start, start_of, table_from
 
 __all__ = ["MF"]
 
@@ -80,15 +81,16 @@ class MF(Encoder):
         "small": {"loss": "softmax"},
     }
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the tables start from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the two tables."""
         self.n_items = data.n_items
         generator = context.generator("mf tables")
         dim, std = self.settings.dim, self.settings.std
-        start = self.settings.start
-        if start == "auto":
-            start = "spectrum" if data.task == "ranking" else "random"
-        if start == "random" or context.restoring:
+        if start_of(self.settings.start, data.task) == "random" or context.restoring:
             self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
             self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
             return

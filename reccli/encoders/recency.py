@@ -5,7 +5,7 @@ B rows, H history entries of a batch, X distinct items of them, N items asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.history_bags import Bags, HistoryBags
-from reccli.nn.tables import look_up
+from reccli.nn.tables import first_vectors, look_up
 from reccli.nn.user_blocks import by_blocks
 from reccli.nn.worded_table import WordedItems, WordedTable
 
@@ -115,6 +115,10 @@ class Recency(WordedItems, Encoder):
         "loss.temperature": 0.1,
         "sampler.count": 1024,
     }
+
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the table starts from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build table, map and gate, and keep the training histories at hand."""

@@ -5,7 +5,7 @@ B batch rows, N items asked for, I items, U users, R sequences, L their length, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -16,6 +16,7 @@ from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Hist
 from reccli.errors import ConfigError
 from reccli.nn.causal_reader import CausalReader
 from reccli.nn.history_windows import HistoryWindows, Piece
+from reccli.nn.tables import first_vectors
 from reccli.nn.user_blocks import by_blocks
 from reccli.nn.worded_table import WordedItems, WordedTable
 
@@ -106,6 +107,10 @@ class SASRec(WordedItems, Encoder):
         "loss.temperature": 0.1,
         "sampler.count": 2048,
     }
+
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the vectors that the table starts from."""
+        return first_vectors(offered, self.settings.dim, start=self.settings.start, task=task)
 
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build table and transformer, and keep the training histories at hand."""

@@ -5,7 +5,7 @@ B batch rows, N items asked for, U users, I items, T text vector, F features, K 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, Context, Encoder, Histories, TrainingData
 from reccli.errors import ConfigError
-from reccli.nn.text_folder import find_model, model_determinants, model_label
+from reccli.nn.text_folder import model_label
 from reccli.nn.text_items import item_texts
 from reccli.nn.text_pooling import interaction_weights, pair_weights, pool_histories
-from reccli.nn.text_source import TextSource
+from reccli.nn.text_reading import TextReading, model_start, open_reading, reading_determinants
 from reccli.nn.text_table import TextTable
 from reccli.nn.text_tastes import TextTastes
-from reccli.nn.text_usage import TextReading, usage_of
 
 __all__ = ["Tastes"]
 
@@ -95,6 +94,10 @@ class Tastes(Encoder):
     sum_UT: Tensor
     total_U: Tensor
 
+    def starts_from(self, offered: Mapping[str, int], task: str) -> frozenset[str]:
+        """Return the text model, where none is named."""
+        return model_start(self.settings.path, offered)
+
     def setup(self, data: TrainingData, context: Context) -> None:
         """Open the text model (or the cache of what it said), and solve the closed form."""
         if data.task != "rating":
@@ -113,8 +116,7 @@ class Tastes(Encoder):
 
     def determinants(self, context: Context) -> dict[str, str]:
         """Return the digest of the text model's folder, and how its tokens are pooled."""
-        folder = find_model(self.settings.path, pretrained=context.pretrained, online=context.online)
-        return model_determinants(folder) | {"pooling": usage_of(folder, pooling=self.settings.pooling).pooling}
+        return reading_determinants(self.settings.path, self.settings.pooling, context)
 
     def users(self, batch: Batch) -> Tensor:
         """Return each row's user without the row's own rating, BD."""
@@ -151,12 +153,8 @@ class Tastes(Encoder):
         return torch.ones(self.n_items, dtype=torch.bool)
 
     def _read_texts(self, data: TrainingData, context: Context) -> None:
-        given = self.settings
-        folder = find_model(given.path, pretrained=context.pretrained, online=context.online)
-        self.usage = usage_of(folder, pooling=given.pooling, prefix=given.prefix, user_prefix=given.user_prefix)
-        shape = {"pooling": self.usage.pooling, "max_length": given.max_length, "batch": given.text_batch}
-        source = TextSource(folder, **shape, device=context.device, cache=context.cache, say=context.say)
-        self.label = f"regressions over texts by {model_label(folder)} and their words"
+        source, self.usage = open_reading(self.settings, context)
+        self.label = f"regressions over texts by {model_label(source.folder)} and their words"
         self.texts = item_texts(data, context)
         warm_I = torch.from_numpy(data.item_count_I() > 0)
         self.table = TextTable(source, self.usage.items(self.texts), warm_I, restoring=context.restoring)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,7 +14,7 @@ from reccli.api.component import Context
 from reccli.api.data import TrainingData
 from reccli.nn.spectral import normalised, spectrum
 
-__all__ = ["item_table", "look_up", "random_table", "spectral_start", "table_from"]
+__all__ = ["first_vectors", "item_table", "look_up", "random_table", "spectral_start", "start_of", "table_from"]
 
 Float32 = npt.NDArray[np.float32]
 LEARNED = ("graph_views", "negative_sampling")
@@ -45,6 +47,28 @@ def table_from(vector_RD: Float32, size: int, *, std: float, generator: torch.Ge
     return nn.Parameter(table_RD)
 
 
+def start_of(start: str, task: str) -> str:
+    """Return `spectrum` or `random`; `auto` is random for ratings and labels."""
+    return start if start != "auto" else "spectrum" if task == "ranking" else "random"
+
+
+def first_vectors(offered: Mapping[str, int], size: int, *, start: str, task: str) -> frozenset[str]:
+    """Return the features that tables start from (see `Encoder.starts_from`): one of those of `spectral_start`.
+
+    Args:
+        offered: Names of features, with their widths.
+        size: Width of the tables: a narrower spectrum does not do.
+        start: `spectrum`, `random` or `auto`.
+        task: What is trained for.
+    """
+    if start_of(start, task) == "random":
+        return frozenset()
+    for name in LEARNED:
+        if name in offered and f"{name}_users" in offered:
+            return frozenset({name, f"{name}_users"})
+    return frozenset({"spectral"}) if offered.get("spectral", 0) >= size else frozenset()
+
+
 def item_table(data: TrainingData, context: Context, size: int, *, start: str, std: float, name: str) -> nn.Parameter:
     """Return a table of item vectors, ID.
 
@@ -57,9 +81,7 @@ def item_table(data: TrainingData, context: Context, size: int, *, start: str, s
         name: Of the encoder, for its draws.
     """
     generator = context.generator(f"{name} table")
-    if start == "auto":
-        start = "spectrum" if data.task == "ranking" else "random"
-    if start == "random" or context.restoring:
+    if start_of(start, data.task) == "random" or context.restoring:
         return random_table(data.n_items, size, std=std, generator=generator)
     _, item_IR = spectral_start(data, context, size)
     return table_from(item_IR, size, std=std, generator=generator)
@@ -73,14 +95,16 @@ def spectral_start(data: TrainingData, context: Context, size: int) -> tuple[Flo
     where there are some); users are what the normalised matrix makes of them, `sum over the history of
     (d_u d_i)^(-1/2) V_i`, with `d` the interactions.
     """
-    for name in LEARNED:
-        if name in data.features and f"{name}_users" in data.features:
-            context.say(f"tables start from the vectors of {name.replace('_', '-')}")
-            return data.features[f"{name}_users"][:, :size], data.features[name][:, :size]
-    item_IR = data.features.get("spectral")
-    if item_IR is None or item_IR.shape[1] < size:
-        found = spectrum(data.train, size, generator=context.numpy_generator("spectral"))
-        item_IR = found.item_IR
+    widths = {name: array.shape[1] for name, array in data.features.items()}
+    found = first_vectors(widths, size, start="spectrum", task=data.task)
+    learned = next((name for name in LEARNED if name in found), None)
+    if learned is not None:
+        context.say(f"tables start from the vectors of {learned.replace('_', '-')}")
+        return data.features[f"{learned}_users"][:, :size], data.features[learned][:, :size]
+    if found:
+        item_IR = data.features["spectral"]
+    else:
+        item_IR = spectrum(data.train, size, generator=context.numpy_generator("spectral")).item_IR
     item_IR = np.asarray(item_IR[:, :size], np.float32)
     matrix, _, _ = normalised(data.train)
     return np.asarray(matrix @ item_IR, np.float32), item_IR

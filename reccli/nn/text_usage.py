@@ -5,37 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from reccli.api.component import ComponentSettings
 from reccli.errors import ConfigError, one_of
 from reccli.nn.text_folder import DECODERS, read_json
 
-__all__ = ["POOLINGS", "POOLING_FILE", "PROMPTS_FILE", "TextReading", "TextUsage", "pooling_config", "usage_of"]
+__all__ = ["POOLINGS", "POOLING_FILE", "PROMPTS_FILE", "TextUsage", "pooling_config", "usage_of"]
 
 POOLINGS = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token", "last": "pooling_mode_lasttoken"}
 POOLING_FILE = Path("1_Pooling") / "config.json"
 PROMPTS_FILE = "config_sentence_transformers.json"
 ITEM_PROMPTS = ("document", "passage", "corpus")
-
-
-class TextReading(ComponentSettings):
-    """Settings of encoders that turn texts into vectors by a model."""
-
-    path: str = ""
-    """Folder of the text model, or a hub name with `--online`; pretrained or the offline default without one."""
-    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-    """How tokens become a text's vector; `auto` is what the model's folder says, else the mean."""
-    prefix: str | None = None
-    """What stands before an item's text, as `passage: ` for E5; what the model's folder says without one."""
-    user_prefix: str | None = None
-    """What stands before a user's text, as `query: ` for E5 or the instruction of BGE."""
-    max_length: int = Field(default=64, ge=4, le=8192)
-    """Tokens of a text that count: 32 for titles, 64 to 256 for descriptions."""
-    text_batch: int = Field(default=128, ge=1)
-    """Texts encoded at a time."""
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reccli import registry
 from reccli.artifacts import Prepared
-from reccli.errors import ConfigError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, manifest_of, run_stage
 from reccli.stages.finetune_run import Job, build_run
+from reccli.stages.starting import UnreadError, find_start
 from reccli.stages.teachers import teachers_of
 from reccli.workspace import Draft, Version, Workspace
 
-if TYPE_CHECKING:
-    from reccli.training.resolving import Recipe
-
-__all__ = ["determinants_of", "finetune", "job_of"]
+__all__ = ["determinants_of", "finetune", "job_of", "varied_job_of"]
 
 
 def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
@@ -44,7 +41,7 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
     job = job_of(workspace, settings, control)
     recipe = job.recipe
     if settings.refit and recipe.trainable:
-        chosen = _choosing_run(workspace, settings, job.prepared, job.pretrained, recipe, control)
+        chosen = _choosing_run(job, settings)
         if chosen is None:
             return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
         epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
@@ -87,9 +84,21 @@ def job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, p
     task = task_of(settings.task, prepared)
     data = component_data(prepared, task)
     recipe = resolve(settings, task, data.provides(), n_items=data.n_items, device=str(device))
-    pretrained = _pretrained(workspace, prepared, recipe, control)
+    start = find_start(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
-    return Job(workspace, prepared, pretrained, recipe, device, control, recipe.settings.epochs or 0, teachers)
+    return Job(workspace, prepared, start, recipe, device, control, recipe.settings.epochs or 0, teachers)
+
+
+def varied_job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared) -> Job:
+    """Return the job of settings that a search has varied: where they read nothing of the pretrain run, without it.
+
+    Raises:
+        ConfigError, MissingArtifactError, DeviceError: As `finetune`.
+    """
+    try:
+        return job_of(workspace, settings, control, prepared)
+    except UnreadError:
+        return job_of(workspace, settings.model_copy(update={"pretrained": "none"}), control, prepared)
 
 
 def _run(job: Job) -> StageResult:
@@ -117,86 +126,31 @@ def _run(job: Job) -> StageResult:
 
 def determinants_of(job: Job) -> dict[str, Any]:
     """Return what a run's content depends on, as `run_stage` takes it."""
-    return _determinants(job.prepared, job.pretrained, job.recipe, job.epochs, job.teachers)
-
-
-def _determinants(
-    prepared: Prepared, pretrained: Version | None, recipe: Recipe, epochs: int, teachers: tuple[Version, ...]
-) -> dict[str, Any]:
     from reccli.api import Context
-    from reccli.training.device import resolve_device
 
-    encoder = registry.create("encoder", recipe.settings.encoder, recipe.settings.encoder_settings)
+    settings, start = job.settings, job.start
+    encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     context = Context(
-        seed=recipe.settings.seed,
-        device=str(resolve_device(recipe.settings.device)),
-        online=recipe.settings.online,
-        pretrained=pretrained.path if pretrained is not None else None,
+        seed=settings.seed,
+        device=str(job.device),
+        online=settings.online,
+        pretrained=start.folder if start is not None else None,
     )
     extra: dict[str, Any] = dict(encoder.determinants(context))
     return {
-        "settings": recipe.determinants(),
-        "parents": [prepared.version, *([pretrained] if pretrained is not None else []), *teachers],
-        "components": registry.provenance(recipe.components),
-        "extra": extra | ({"epochs": epochs} if recipe.settings.refit else {}),
+        "settings": job.recipe.determinants(),
+        "parents": [job.prepared.version, *([start.version] if start is not None else []), *job.teachers],
+        "components": registry.provenance(job.recipe.components),
+        "extra": extra | ({"epochs": job.epochs} if settings.refit else {}),
     }
 
 
-def _pretrained(workspace: Workspace, prepared: Prepared, recipe: Recipe, control: Control) -> Version | None:
-    """Return the pretrain run to start from: the one asked for, else the last one, where it is of this data."""
-    wanted = recipe.settings.pretrained
-    if wanted == "none" or not recipe.trainable:
-        return None
-    if wanted is not None:
-        found = workspace.current("pretrain", wanted)
-        path = recipe.settings.encoder_settings.get("path")
-        if path and _text_model_alone(found):
-            raise ConfigError(
-                f"pretrain run '{wanted}' is a text model, and encoder.path names another one: '{path}'",
-                hint="give --pretrained or --encoder-path, not both",
-            )
-        return found
-    name = workspace.last_run("pretrain")
-    if name is None:
-        return None
-    found = workspace.current("pretrain", name)
-    if found.manifest.parents.get("prepare/main") != prepared.version.fingerprint:
-        control.warn(
-            f"pretrain run '{name}' is of older prepared data and not used; reccli pretrain brings it up to date"
-        )
-        return None
-    if not _reads_text_model(recipe) and _text_model_alone(found):
-        control.say(f"pretrain run '{name}' is a text model, which is not what this run reads: it starts without")
-        return None
-    return found
-
-
-def _reads_text_model(recipe: Recipe) -> bool:
-    """Whether the encoder takes a text model from pre-training: it has a `path`, none is set, and texts are wanted."""
-    given = recipe.settings.encoder_settings
-    fields = registry.load("encoder", recipe.settings.encoder).Settings.model_fields
-    return "path" in fields and not given.get("path") and given.get("text") != "no"
-
-
-def _text_model_alone(version: Version) -> bool:
-    """Whether a pretrain run has nothing but a text model, and what it says of the items, to start from."""
-    facts = version.manifest.facts
-    features = {*facts.get("item_features", {}), *facts.get("user_features", {})}
-    return features == {"text"} and (version.path / "text_model").is_dir()
-
-
-def _choosing_run(
-    workspace: Workspace,
-    settings: FinetuneSettings,
-    prepared: Prepared,
-    pretrained: Version | None,
-    recipe: Recipe,
-    control: Control,
-) -> Version | None:
+def _choosing_run(job: Job, settings: FinetuneSettings) -> Version | None:
     """Return the run without `refit`, which chose the epochs; it is made first where it is not there."""
-    selection = replace(recipe, settings=recipe.settings.model_copy(update={"refit": False, "as_of": "now"}))
+    workspace, prepared, control = job.workspace, job.prepared, job.control
+    selection = replace(job.recipe, settings=job.settings.model_copy(update={"refit": False, "as_of": "now"}))
     teachers = teachers_of(workspace, prepared, selection)
-    wanted = manifest_of("finetune", **_determinants(prepared, pretrained, selection, 0, teachers))
+    wanted = manifest_of("finetune", **determinants_of(replace(job, recipe=selection, epochs=0, teachers=teachers)))
     version = workspace.find("finetune", selection.run_name, wanted.fingerprint)
     if version is None:
         control.say(f"no run '{selection.run_name}' of these settings yet: it comes first, to choose the epochs")
@@ -225,9 +179,8 @@ def _announce(job: Job) -> list[str]:
         shown = {key: value for key, value in recipe.chosen.items() if key not in ("loss", "sampler", "similarity")}
         if shown:
             lines.append("defaults of the encoder: " + ", ".join(f"{key} {value}" for key, value in shown.items()))
-    if job.pretrained is not None:
-        manifest = job.pretrained.manifest
-        lines.append(f"starting from pretrain {job.pretrained.name} ({manifest.finished[:16].replace('T', ' ')})")
+    if job.start is not None:
+        lines.append(job.start.line)
     if job.teachers:
         lines.append(f"taught by {' + '.join(version.name for version in job.teachers)}")
     return lines

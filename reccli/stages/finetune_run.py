@@ -18,6 +18,7 @@ from reccli.errors import DataError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
+from reccli.stages.starting import Start
 from reccli.training.health_log import health_of
 from reccli.workspace import Draft, Version, Workspace
 
@@ -40,7 +41,7 @@ class Job:
 
     workspace: Workspace
     prepared: Prepared
-    pretrained: Version | None
+    start: Start | None
     recipe: Recipe
     device: torch.device
     control: Control
@@ -71,10 +72,9 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
     from reccli.api import Context
     from reccli.stages.finetune_model import build_model
     from reccli.training.component_data import component_data
-    from reccli.training.pretrained import read_features
 
     settings, recipe, control = job.settings, job.recipe, job.control
-    features = read_features(job.pretrained) if job.pretrained is not None else {}
+    features = job.start.features() if job.start is not None else {}
     data = component_data(job.prepared, recipe.task, parts=job.parts, features=features)
     if not len(data.train):
         raise DataError("there are no training interactions", hint="reccli prepare with other filters or ratios")
@@ -84,7 +84,7 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
         threads=torch.get_num_threads(),
         online=settings.online,
         cache=job.workspace.cache,
-        pretrained=job.pretrained.path if job.pretrained is not None else None,
+        pretrained=job.start.folder if job.start is not None else None,
         say=control.say,
         warn=control.warn,
     )
@@ -256,7 +256,8 @@ def _facts(
         "steps": outcome.steps,
         "stopped": outcome.stopped,
         "train_seconds": round(outcome.seconds, 3),
-        "pretrained": job.pretrained.name if job.pretrained is not None else None,
+        "pretrained": job.start.version.name if job.start is not None else None,
+        "pretrained_parts": sorted(job.start.parts) if job.start is not None else [],
         "teachers": [version.name for version in job.teachers],
         "chosen": _encodable(job.recipe.chosen),
     }

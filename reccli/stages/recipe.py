@@ -23,6 +23,7 @@ from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.finetune import determinants_of, finetune, job_of
+from reccli.stages.starting import UnreadError
 from reccli.training.recipes import Candidate, picked
 from reccli.workspace import Draft, Version, Workspace
 
@@ -121,13 +122,18 @@ def _candidates(prepared: Prepared, settings: FinetuneSettings, control: Control
 def _fitting(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned], control: Control) -> list[Planned]:
     """Return the candidates whose settings go together, before anything is trained; others are said.
 
+    One that reads nothing of the pretrain run that is named starts without it, if others read it.
+
     Raises:
         ConfigError: The settings given are wrong, or no candidate is left.
     """
-    found, last = [], None
+    found, last, unread = [], None, list[UnreadError]()
     for candidate, settings in planned:
         try:
             job_of(workspace, settings, Control(), prepared)
+        except UnreadError as error:
+            unread.append(error)
+            found.append((candidate, settings.model_copy(update={"pretrained": "none"})))
         except ConfigError as error:
             if _is_mistake(workspace, prepared, settings):
                 raise
@@ -137,6 +143,8 @@ def _fitting(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned
             found.append((candidate, settings))
     if last is not None and not found:
         raise last
+    if unread and len(unread) == len(found):
+        raise unread[-1]
     return found
 
 

@@ -25,6 +25,7 @@ from reccli.stages.common import Control, StageResult, manifest_of, run_stage
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
+    from reccli.stages.finetune_run import Job
     from reccli.stages.tune_attempt import Attempt
     from reccli.stages.tune_search import Search
     from reccli.stages.tune_study import Study
@@ -179,7 +180,7 @@ def _finish(search: Search, study: Study, made: list[Attempt], signal: int | Non
         )
     except LockedError as error:  # what was found is in the journal, and is said all the same
         control.warn(f"the table of trials is not stored: {error.message}; {GO_ON}")
-    chosen = _applied(search, best.values)
+    chosen, _ = _best_job(search, best.values)
     command = repeat_command(search.base, chosen, best.values, search.workspace.path)
     data = {
         "run": search.name,
@@ -197,11 +198,10 @@ def _finish(search: Search, study: Study, made: list[Attempt], signal: int | Non
 
 def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | None:
     """Return the run of the best trial; it is trained again where no process could store it, unless a signal came."""
-    from reccli.stages.finetune import determinants_of, finetune, job_of
+    from reccli.stages.finetune import determinants_of, finetune
 
-    settings = _applied(search, best.values)
+    settings, job = _best_job(search, best.values)
     control = replace(_patient(search.control), task=search.control.task)
-    job = job_of(search.workspace, settings, control, search.job.prepared)
     wanted = manifest_of("finetune", **determinants_of(job)).fingerprint
     if search.workspace.find("finetune", search.name, wanted) is None:
         if signal is not None:
@@ -217,10 +217,14 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
         return None
 
 
-def _applied(search: Search, values: Mapping[str, Any]) -> FinetuneSettings:
+def _best_job(search: Search, values: Mapping[str, Any]) -> tuple[FinetuneSettings, Job]:
+    """Return the settings of a trial, with gaps, and what a training with them reads."""
+    from reccli.stages.finetune import varied_job_of
     from reccli.training.search_space import applied
 
-    return applied(search.base, values)
+    settings = applied(search.base, values)
+    job = varied_job_of(search.workspace, settings, _patient(search.control), search.job.prepared)
+    return settings.model_copy(update={"pretrained": job.settings.pretrained}), job
 
 
 def _nothing(attempts: list[Attempt], signal: int | None) -> ReccliError:

@@ -91,7 +91,7 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
     parameters = space_of(settings.params, base, first.recipe, check)
     fixed: dict[str, Any] = {"name": settings.name or f"{first.recipe.run_name}-tuned"}
     if first.recipe.trainable:  # all trials start from the same weights, whatever is pre-trained meanwhile
-        fixed["pretrained"] = "none" if first.pretrained is None else first.pretrained.name
+        fixed["pretrained"] = "none" if first.start is None else first.start.version.name
     base = applied(base, fixed)
     job = job_of(workspace, base, control, prepared)
     return Search(workspace, base, settings, control, job, parameters)

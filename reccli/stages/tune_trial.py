@@ -16,7 +16,7 @@ from reccli.errors import DivergedError, LockedError, OutOfMemoryError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, manifest_of, run_stage
-from reccli.stages.finetune import determinants_of, job_of
+from reccli.stages.finetune import determinants_of, varied_job_of
 from reccli.stages.finetune_run import Job, build_run, checkpoints_of
 from reccli.stages.tune_attempt import Measured
 from reccli.training.search_space import applied
@@ -78,7 +78,7 @@ class Trials:
                 report(epoch, float(metrics[metric]))
 
         control = replace(self._control, validated=validated)
-        job = job_of(self._workspace, applied(self._base, values), control, self._prepared)
+        job = varied_job_of(self._workspace, applied(self._base, values), control, self._prepared)
         metric = str(job.settings.metric)
         manifest = manifest_of("finetune", **determinants_of(job))
         self._drafts.mkdir(parents=True, exist_ok=True)

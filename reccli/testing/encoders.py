@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EncoderConformance"]
 
+WIDE = 1024  # as wide as a pre-training's vectors may be wanted
+
 
 class EncoderConformance(EncoderViews):
     """Every check of an encoder.
@@ -153,6 +155,22 @@ class EncoderConformance(EncoderViews):
         histories = Histories.from_arrays([0, 0, 2], [1, 4, 9], n_users=3, n_items=data.n_items)
         self._vectors(encoder.export_users(histories), 3, "export_users(new histories, the second one empty)")
 
+    def test_starts_from_what_it_says(self) -> None:
+        """Of a pre-training's vectors it reads those that `starts_from` names, and no others."""
+        data = self.data()
+        for name in ("spectral", "graph_views", "negative_sampling"):
+            features = _Recording(
+                {
+                    name: np.ones((data.n_items, WIDE), np.float32),
+                    f"{name}_users": np.ones((data.n_users, WIDE), np.float32),
+                }
+            )
+            said = self.build().starts_from(dict.fromkeys(features, WIDE), data.task)
+            self._build_on(replace(data, features=features))
+            self.expect(
+                said == features.read, f"starts_from() names {sorted(said)}, and {sorted(features.read)} is read"
+            )
+
     def test_new_items(self) -> None:
         """With `serves_new_items`: texts, in any order and company, an empty one included, get vectors."""
         _, encoder = self._ready()
@@ -211,6 +229,22 @@ class EncoderConformance(EncoderViews):
         encoder.eval()
         items, users = encoder.export_items(), encoder.export_users(data.train)
         return _filled(items, encoder.export_sparse_items()), _filled(users, encoder.export_sparse_users(data.train))
+
+
+class _Recording(dict[str, Any]):
+    """Notes which entries are asked for."""
+
+    def __init__(self, entries: dict[str, Any]) -> None:
+        super().__init__(entries)
+        self.read: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read |= {name}
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an entry, or the default."""
+        return self[name] if name in self else default
 
 
 def _filled(dense_ND: Tensor, sparse_NS: csr_matrix | None) -> Tensor:

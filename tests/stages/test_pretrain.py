@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -220,30 +219,3 @@ def test_a_combination_stopped_and_gone_on_is_as_undisturbed(
     assert any("resuming" in line for line in said)
     versions = [ws.current("pretrain") for ws in (workspace, other)]
     assert versions[0].manifest.content == versions[1].manifest.content
-
-
-def test_a_run_that_does_not_read_the_pretrained_text_model_does_not_start_from_it(
-    workspace: Workspace, folder: Path
-) -> None:
-    from reccli.settings import FinetuneSettings
-    from reccli.stages.finetune import finetune
-
-    pretrain(workspace, simcse(folder), Control())
-    given: dict[str, Any] = {"epochs": 1, "device": "cpu", "threads": 1}
-    said: list[str] = []
-    without = {"encoder": "hybrid", "encoder_settings": {"text": "no", "rank": 4, "l2": 0.1, "user_power": 0}}
-    for own in ({"encoder": "mf"}, {"encoder": "bert", "encoder_path": str(folder)}, without):
-        version = finetune(workspace, FinetuneSettings(**given, **own), Control(say=said.append)).version
-        assert version is not None
-        assert version.manifest.facts["pretrained"] is None
-        assert "pretrain/simcse" not in version.manifest.parents
-    line = "pretrain run 'simcse' is a text model, which is not what this run reads: it starts without"
-    assert said.count(line) == 3
-    assert not any(text.startswith("starting from") for text in said)
-    both = FinetuneSettings(**given, encoder="bert", encoder_path=str(folder), pretrained="simcse")
-    with pytest.raises(ConfigError, match=r"'simcse' is a text model, and encoder\.path names another one") as caught:
-        finetune(workspace, both, Control())
-    assert caught.value.hint == "give --pretrained or --encoder-path, not both"
-    taken = finetune(workspace, FinetuneSettings(**given, encoder="bert"), Control(say=said.append)).version
-    assert taken is not None
-    assert taken.manifest.facts["pretrained"] == "simcse"

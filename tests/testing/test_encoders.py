@@ -142,9 +142,26 @@ class DoubleExport(Pooled):
         return super().export_items().double()
 
 
+class ReadsInSecret(Pooled):
+    """Starts from vectors that it does not name."""
+
+    def setup(self, data, context):
+        super().setup(data, context)
+        data.features.get("spectral")
+
+
+class Boasts(Pooled):
+    """Names vectors that it does not read."""
+
+    def starts_from(self, offered, task):
+        return frozenset({"spectral"} & offered.keys())
+
+
 @pytest.mark.parametrize(
     ("component", "check", "match"),
     [
+        (ReadsInSecret, "test_starts_from_what_it_says", r"names \[\], and \['spectral'\] is read"),
+        (Boasts, "test_starts_from_what_it_says", r"names \['spectral'\], and \[\] is read"),
         (NeedsTriples, "test_is_an_encoder", "triples"),
         (NoGradient, "test_training_vectors", "no parameter gets a gradient"),
         (OtherSizes, "test_training_vectors", "users have 5 numbers"),
@@ -165,7 +182,7 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_encoder_passes_every_check(passes):
-    assert len(passes(EncoderConformance, Pooled)) == 14
+    assert len(passes(EncoderConformance, Pooled)) == 15
 
 
 def test_the_leak_is_looked_for_where_it_can_show():
