@@ -244,7 +244,8 @@ class _Recording(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an entry, or the default."""
-        return self[name] if name in self else default
+        self.read |= {name} & self.keys()
+        return super().get(name, default)
 
 
 def _filled(dense_ND: Tensor, sparse_NS: csr_matrix | None) -> Tensor:
