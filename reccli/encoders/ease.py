@@ -21,17 +21,18 @@ class Ease(CollectiveEase, Encoder):
 
     ::
 
-        B = argmin |X' - X' B|^2 + l |B|^2   with diag(B) = 0          score(u, i) = sum over j in the history of B_ji
+        B = argmin |X' - X' B|^2 + l |B|^2   with diag(B) = 0      score(u, i) = sum over j in the history of c_j B_ji
 
         X' = [D_u^(-p) X ; T] ~ P S V^T       f_r = s_r^2 / (s_r^2 + l)
-        user = sum over the history of f^(1/2) v_j        item_i = f^(1/2) v_i / (1 - sum over r of f_r v_ir^2)
+        user = sum over the history of c_j f^(1/2) v_j    item_i = f^(1/2) v_i / (1 - sum over r of f_r v_ir^2)
 
     with `X` the weighted interactions, `T` the words of the items' texts (below), `v_i` the item's row of the right
-    singular vectors, `s` the singular values, `l` the penalty (`settings.l2` times the largest `s^2`) and `p` the power
-    of the users' degrees. For every item that is not in the history, the dot product of user and item IS EASE's score:
-    the inverse of the regularised Gram matrix is `(1 - V f V^T) / l`, and its unit part only reaches items of the
-    history. So with all components this is the exact closed form, without an I x I matrix; with fewer it is the closed
-    form of the truncated Gram matrix.
+    singular vectors, `s` the singular values, `l` the penalty (`settings.l2` times the largest `s^2`), `p` the power
+    of the users' degrees, and `c_j` the weight of the entry, where there is an order times `(1 + a_j)^(-r)`, with `a_j`
+    the entries that came after it and `r` the setting `recency`. For every item that is not in the history, the dot
+    product of user and item IS EASE's score: the inverse of the regularised Gram matrix is `(1 - V f V^T) / l`, and its
+    unit part only reaches items of the history. So with all components this is the exact closed form, without an I x I
+    matrix; with fewer it is the closed form of the truncated Gram matrix.
 
     Where items have texts, each word is one more row, as a user who has met the items whose texts have it: row w of `T`
     holds the weight of w in each text (`reccli.nn.vocabulary`, unit texts), so scaled that a whole text counts as much
@@ -48,6 +49,7 @@ class Ease(CollectiveEase, Encoder):
         settings.l2: Penalty relative to the largest eigenvalue of the Gram matrix, 0.0005 to 0.1, or `auto`.
         settings.user_power: How much less a row of a user with a long history counts, 0 to 0.5, or `auto`.
         settings.words: How many interactions the words of an item count as, 2 to 32, 0 for none, or `auto`.
+        settings.recency: How fast entries of a history count less with age, 0 to 1.5, or `auto`; needs an order.
         settings.vocabulary: Words kept, those that most texts have.
         settings.n_iter: Passes of the decomposition.
 
@@ -55,16 +57,16 @@ class Ease(CollectiveEase, Encoder):
         histories -> UR; items -> IR; texts of new items -> NR.
 
     Raises:
-        ConfigError: `words` is a number above 0, and the items have no texts.
+        ConfigError: `words` is a number above 0, and the items have no texts; `recency` is, and there is no order.
 
     Notes:
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
         rows out (the newest where there is an order) and compares by NDCG@20; validation and test parts are never seen.
         Powers are compared with up to 1,024 components, where users are few and without an order on three such draws;
-        words, and penalties of more components, on the first. Items with neither interactions nor a known word get
-        zeros.
-        The first paper has p = 0 and no words. Where the spectrum of a large catalogue does not end with `rank`, `slim`
-        keeps the strongest weights instead.
+        words, and penalties of more components, on the first, and `recency` last. Items with neither interactions nor a
+        known word get zeros.
+        The first paper has p = 0, no words and no ages. Where the spectrum of a large catalogue does not end with
+        `rank`, `slim` keeps the strongest weights instead.
 
     Paper:
         Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, https://arxiv.org/abs/1905.03375,

@@ -54,7 +54,7 @@ class Hybrid(Encoder):
 
     Args:
         settings.base: Share of EASE in the scores, 0 for none; in rankings alone. `rank`, `l2`, `user_power`, `words`,
-            `vocabulary`, `n_iter` are those of `ease`.
+            `recency`, `vocabulary`, `n_iter` are those of `ease`.
         settings.text: Whether texts are read at all; `no` for the same encoder by ids and graph.
         settings.dim: Length of the trained vectors, 64 to 512.
         settings.drop: Share of items whose ids are dropped in an epoch, 0.1 to 0.5.

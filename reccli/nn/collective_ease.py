@@ -19,6 +19,7 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.search import Choices
 from reccli.errors import ConfigError
 from reccli.nn.held_out import hold_out, ndcg
+from reccli.nn.history_age import aged
 from reccli.nn.spectral import Spectrum, decompose, fold_in, normalised
 from reccli.nn.vocabulary import Vocabulary
 
@@ -30,6 +31,7 @@ Amount = Annotated[float, Field(ge=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
 WORDS = (0.0, 8.0, 32.0)
+RECENCIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 FEWEST = 3
 CHOOSING_USERS, MOST_FOLDS = 4096, 3  # one holdout of few users can prefer a poor power by chance
 CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
@@ -46,6 +48,8 @@ class EaseSettings(ComponentSettings):
     """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
     words: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
     """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
+    recency: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 0.5, 1.0))] = "auto"
+    """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
     vocabulary: int = Field(default=4096, ge=1)
     """Words kept, those that most texts have: 1,024 to 16,384."""
     n_iter: int = Field(default=3, ge=1, le=50)
@@ -58,6 +62,7 @@ class Choice(NamedTuple):
     l2: float
     user_power: float
     words: float
+    recency: float = 0.0
 
 
 class Holdout(NamedTuple):
@@ -84,6 +89,7 @@ class CollectiveEase(nn.Module):
     history_IR: Tensor
     word_VR: Tensor
     share_R: Tensor
+    recency: Tensor
 
     def solve(self, data: TrainingData, context: Context, given: EaseSettings) -> None:
         """Choose what is to be chosen, then solve on all training rows; for a state that is to be loaded, wait for it.
@@ -94,16 +100,24 @@ class CollectiveEase(nn.Module):
             given: Settings.
 
         Raises:
-            ConfigError: `words` is a number above 0, and the items have no texts.
+            ConfigError: `words` is a number above 0, and the items have no texts; or `recency` is, and there is no
+                order.
         """
         self._given, self._context = given, context
         self.vocabulary = Vocabulary(pairs=False, most=given.vocabulary, fewest=FEWEST)
-        self._keep(np.zeros((data.n_items, 1), np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32))
+        nothing = np.zeros((data.n_items, 1), np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32)
+        self._keep(*nothing, recency=0.0)
         if context.restoring:
             return
-        self._text_VI = self._read(data)
-        free = "auto" in (given.l2, given.user_power) or (given.words == "auto" and self._text_VI is not None)
-        self._solve(data.train, self._choose(data) if free else next(self._choices()))
+        if given.recency not in ("auto", 0.0) and not data.ordered:
+            raise ConfigError(
+                "encoder.recency needs an order, and a split that hides what came later",
+                hint="leave it out, or: reccli prepare --split temporal",
+            )
+        self._ordered, self._text_VI = data.ordered, self._read(data)
+        free = {given.l2, given.user_power} | ({given.recency} if data.ordered else set())
+        free |= {given.words} if self._text_VI is not None else set()
+        self._solve(data.train, self._choose(data) if "auto" in free else next(self._choices()))
         del self._text_VI
 
     @property
@@ -112,8 +126,8 @@ class CollectiveEase(nn.Module):
         return bool(self.word_VR.numel())
 
     def of_histories(self, histories: Histories) -> Tensor:
-        """Return the sum of each history's vectors, UR on the CPU."""
-        return torch.from_numpy(fold_in(histories, self.history_IR.cpu().numpy()))
+        """Return the sum of each history's vectors, UR on the CPU; older ones count less where there is an order."""
+        return torch.from_numpy(fold_in(aged(histories, float(self.recency)), self.history_IR.cpu().numpy()))
 
     def of_texts(self, texts: Sequence[str]) -> Tensor:
         """Return vectors of items given by text alone, NR on the CPU; zeros where words do not count."""
@@ -134,12 +148,13 @@ class CollectiveEase(nn.Module):
         text_VI = self.vocabulary.learn(data.item_text_I).T.tocsr()
         return text_VI if text_VI.nnz else None
 
-    def _keep(self, item_IR: Float32, word_VR: Float32, share_R: Float32) -> None:
+    def _keep(self, item_IR: Float32, word_VR: Float32, share_R: Float32, *, recency: float) -> None:
         candidate_IR, history_IR = ease_vectors(item_IR, share_R)
         self.register_buffer("item_IR", torch.from_numpy(candidate_IR))
         self.register_buffer("history_IR", torch.from_numpy(history_IR))
         self.register_buffer("word_VR", torch.from_numpy(word_VR))
         self.register_buffer("share_R", torch.from_numpy(share_R))
+        self.register_buffer("recency", torch.tensor(recency, dtype=torch.float64))
 
     def _solve(self, train: Histories, choice: Choice) -> None:
         found = self._spectrum(train, choice)
@@ -147,7 +162,7 @@ class CollectiveEase(nn.Module):
         if choice.words:
             scale_R = self._scale / np.maximum(found.value_R, 1e-6 * found.value_R.max(initial=1e-12))
             word_VR = np.ascontiguousarray(found.user_UR[train.n_users :] * scale_R, dtype=np.float32)
-        self._keep(found.item_IR, word_VR, shares(found, choice.l2))
+        self._keep(found.item_IR, word_VR, shares(found, choice.l2), recency=choice.recency)
 
     def _spectrum(self, histories: Histories, choice: Choice, *, most: int | None = None) -> Spectrum:
         """Decompose the interactions, with the words below them."""
@@ -166,18 +181,19 @@ class CollectiveEase(nn.Module):
         return decompose(matrix, rank, degree_U, degree_I, generator=generator, n_iter=self._given.n_iter)
 
     def _choices(self) -> Iterator[Choice]:
-        """Yield what is tried first: powers and penalties, without words unless their weight is given."""
+        """Yield what is tried first: powers and penalties, without words and recency unless these are given."""
         given = self._given
         words = 0.0 if given.words == "auto" or self._text_VI is None else given.words
+        recency = 0.0 if given.recency == "auto" else given.recency
         for power in USER_POWERS if given.user_power == "auto" else [given.user_power]:
             for penalty in self._penalties():
-                yield Choice(penalty, power, words)
+                yield Choice(penalty, power, words, recency)
 
     def _penalties(self) -> Sequence[float]:
         return PENALTIES if self._given.l2 == "auto" else [self._given.l2]
 
     def _choose(self, data: TrainingData) -> Choice:
-        """Try powers and penalties, then, with the best power and all components, weights of words and penalties."""
+        """Try powers and penalties, then with all components words and penalties, then how fast histories age."""
         holdouts = self._holdouts(data)
         first = list(self._choices())
         if not holdouts:
@@ -185,9 +201,13 @@ class CollectiveEase(nn.Module):
         value, best = self._best(first, holdouts, most=CHOOSING_RANK)
         weights = WORDS if self._given.words == "auto" and self._text_VI is not None else (best.words,)
         if len(weights) > 1 or min(self._given.rank, data.n_users, data.n_items) > CHOOSING_RANK:
-            second = [Choice(penalty, best.user_power, words) for words in weights for penalty in self._penalties()]
+            second = [best._replace(l2=l2, words=words) for words in weights for l2 in self._penalties()]
             value, best = self._best(second, holdouts[:1], most=self._given.rank)
+        if self._ordered and self._given.recency == "auto":
+            third = [best._replace(recency=recency) for recency in RECENCIES]
+            value, best = self._best(third, holdouts[:1], most=self._given.rank)
         told = "" if self._text_VI is None else f", words {best.words:g}"
+        told += f", recency {best.recency:g}" if self._ordered else ""
         self._context.say(
             f"ease: l2 {best.l2}, user power {best.user_power}{told} chosen"
             f" (ndcg@20 {value:.4f} on held-out training rows)"
@@ -214,10 +234,11 @@ class CollectiveEase(nn.Module):
         for one in holdouts:
             solved, found = None, None
             for number, choice in enumerate(choices):
-                if found is None or solved != choice[1:]:
-                    solved, found = choice[1:], self._spectrum(one.kept, choice, most=most)
+                needs = choice.user_power, choice.words
+                if found is None or solved != needs:
+                    solved, found = needs, self._spectrum(one.kept, choice, most=most)
                 item_IR, history_IR = ease_vectors(found.item_IR, shares(found, choice.l2))
-                user_BR = fold_in(one.seen, history_IR)
+                user_BR = fold_in(aged(one.seen, choice.recency), history_IR)
                 (value,) = ndcg(user_BR, item_IR, [item_IR.shape[1]], one.seen, one.relevant, k=20)
                 total_C[number] += value * one.seen.n_users
         mean_C = total_C / sum(one.seen.n_users for one in holdouts)

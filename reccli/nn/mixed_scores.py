@@ -9,6 +9,12 @@ from torch import Tensor
 
 __all__ = ["Deviations", "mixed_users"]
 
+DOUBTFUL = 1e-4
+"""Share of the greatest possible variance below which the product with the covariance has lost digits of it."""
+ROUNDING = 8.0
+"""Units of rounding of the scores themselves, up to which they are all the same."""
+BLOCK = 8192
+
 
 class Deviations:
     """How far a user's scores of all items lie from each other, without computing them.
@@ -17,17 +23,38 @@ class Deviations:
 
         d(u)^2 = u^T S u            S = covariance of the items' vectors
 
+    Where that is a small share of `|u|^2` times the trace of `S`, rounding would be most of it: there it is taken from
+    the scores after all. A deviation within the rounding of the scores (`|u|` times the root mean square length of
+    items, times a few units of rounding) is 0: divided by, it would blow noise up.
+
     Args:
         item_ID: Vectors of the items that count; may be none.
     """
 
     def __init__(self, item_ID: Tensor) -> None:
-        centred_ID = item_ID - item_ID.mean(0) if len(item_ID) else item_ID
-        self.covariance_DD = centred_ID.T @ centred_ID / max(len(item_ID), 1)
+        count = max(len(item_ID), 1)
+        self.item_ID, self.mean_D = item_ID, item_ID.sum(0) / count
+        centred_ID = item_ID - self.mean_D
+        self.covariance_DD = centred_ID.T @ centred_ID / count
+        self.length = float(item_ID.square().sum() / count) ** 0.5
 
     def __call__(self, user_UD: Tensor) -> Tensor:
         """Return the standard deviation of each user's scores, U."""
-        return ((user_UD @ self.covariance_DD) * user_UD).sum(1).clamp_min(0.0).sqrt()
+        variance_U = ((user_UD @ self.covariance_DD) * user_UD).sum(1)
+        square_U = user_UD.square().sum(1)
+        doubtful_U = variance_U < DOUBTFUL * square_U * self.covariance_DD.trace()
+        if bool(doubtful_U.any()):
+            variance_U = variance_U.masked_scatter(doubtful_U, self._of_scores(user_UD[doubtful_U]))
+        deviation_U = variance_U.clamp_min(0.0).sqrt()
+        least_U = ROUNDING * torch.finfo(user_UD.dtype).eps * self.length * square_U.sqrt()
+        return deviation_U.where(deviation_U > least_U, 0.0)
+
+    def _of_scores(self, user_UD: Tensor) -> Tensor:
+        """Return the variance of each user's scores from the scores, U."""
+        total_U = torch.zeros(len(user_UD), dtype=torch.float64, device=user_UD.device)
+        for some_BD in self.item_ID.split(BLOCK):
+            total_U += (user_UD @ (some_BD - self.mean_D).T).double().square().sum(1)
+        return (total_U / max(len(self.item_ID), 1)).to(user_UD.dtype)
 
 
 def mixed_users(parts: Sequence[tuple[Tensor, Deviations, float]]) -> Tensor:

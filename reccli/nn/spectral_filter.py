@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reccli.api.data import Histories
 from reccli.nn.held_out import ndcg
+from reccli.nn.history_age import aged
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import Trial
 from reccli.nn.spectral import Spectrum, fold_in, item_scale
@@ -23,7 +24,7 @@ from reccli.nn.spectral import Spectrum, fold_in, item_scale
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Filter", "aged", "best_mixture", "best_of_spectrum", "filter_vectors", "history_matrix"]
+__all__ = ["Filter", "best_mixture", "best_of_spectrum", "filter_vectors", "history_matrix"]
 
 Float32 = npt.NDArray[np.float32]
 Rated = tuple[float, "Filter"]
@@ -59,14 +60,6 @@ def filter_vectors(found: Spectrum, chosen: Filter) -> tuple[Float32, Float32]:
     scale_I1 = item_scale(found.degree_I, chosen.exponent)[:, None]
     inverse_I1 = item_scale(found.degree_I, -chosen.exponent)[:, None]
     return np.ascontiguousarray(scale_I1 * item_IR), np.ascontiguousarray(inverse_I1 * item_IR)
-
-
-def aged(histories: Histories, exponent: float) -> Histories:
-    """Return histories whose weights are multiplied by (1 + a)^(-exponent), with `a` the entries that came after."""
-    if not exponent:
-        return histories
-    age_E = np.repeat(histories.offset_U1[1:], histories.length_U) - 1 - np.arange(len(histories))
-    return replace(histories, weight_E=(histories.weight_E * (1.0 + age_E) ** -exponent).astype(np.float32))
 
 
 def history_matrix(histories: Histories) -> csr_matrix:

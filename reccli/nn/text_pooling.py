@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reccli.api.data import Histories
+from reccli.nn.history_age import aged, ages
 
 __all__ = [
     "divided",
@@ -64,10 +65,9 @@ def interaction_weights(histories: Histories, *, recency: float = 0.0, longest: 
         recency: Exponent; 0 weighs all alike, 1 halves the second last.
         longest: Newest interactions of a user that count; 0 for all.
     """
-    age_E = np.repeat(histories.offset_U1[1:], histories.length_U) - 1 - np.arange(len(histories))
-    weight_E = histories.weight_E * (1.0 + age_E) ** -recency
+    weight_E = aged(histories, recency).weight_E
     if longest:
-        weight_E = np.where(age_E < longest, weight_E, 0.0)
+        weight_E = np.where(ages(histories) < longest, weight_E, 0.0)
     return weight_E.astype(np.float32)
 
 

@@ -54,7 +54,8 @@ def test_texts_have_zeros_where_words_do_not_count() -> None:
 
 def test_a_state_is_enough() -> None:
     _, data = world()
-    base, again = solved(data, words=4.0), CollectiveEase()
+    data = TrainingData(data.train, item_text_I=data.item_text_I, ordered=True)
+    base, again = solved(data, words=4.0, recency=0.5), CollectiveEase()
     again.solve(data, Context(restoring=True), EaseSettings(words=4.0))
     state, present = base.state_dict(), again.state_dict(keep_vars=True)
     for name, value in state.items():
@@ -68,6 +69,42 @@ def test_words_that_are_not_there_are_refused() -> None:
     _, data = world()
     with pytest.raises(ConfigError, match=r"encoder\.words=4\.0, and the items have no texts"):
         solved(TrainingData(data.train), words=4.0)
+
+
+def ordered_world(*, ordered: bool = True) -> TrainingData:
+    """Histories that begin with old items at random, and end with a walk that goes on by one: the last ones tell."""
+    draw = np.random.default_rng(0)
+    start_U, old_U8 = draw.integers(60, size=300), draw.integers(60, size=(300, 8))
+    walk_UL = np.concatenate([old_U8, (start_U[:, None] + np.arange(4)) % 60], axis=1)
+    user_E, item_E = np.repeat(np.arange(300), 12), walk_UL.ravel()
+    rows = Histories.from_arrays(user_E, item_E, n_users=300, n_items=60, time_E=np.arange(len(item_E)))
+    return TrainingData(rows, ordered=ordered)
+
+
+def test_older_entries_count_less_by_a_power_of_their_age() -> None:
+    data = ordered_world()
+    plain, base = solved(data, recency=0.0), solved(data, recency=0.5)
+    age_E = np.tile(np.arange(11, -1, -1), 300)
+    matrix_UI = np.zeros((300, 60))
+    np.add.at(matrix_UI, (data.train.user_E, data.train.item_E), (1.0 + age_E) ** -0.5)
+    wanted_UR = torch.from_numpy(matrix_UI).float() @ plain.history_IR
+    torch.testing.assert_close(base.of_histories(data.train), wanted_UR, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(base.item_IR, plain.item_IR)
+
+
+def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
+    lines: list[str] = []
+    for ordered in (True, False):
+        base = CollectiveEase()
+        data = ordered_world(ordered=ordered)
+        base.solve(data, Context(seed=1, say=lines.append), EaseSettings(l2=0.05))
+        assert (float(base.recency) > 0) == ordered
+    assert ["recency" in line for line in lines] == [True, False]
+
+
+def test_ages_without_an_order_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.recency needs an order"):
+        solved(ordered_world(ordered=False), recency=0.5)
 
 
 def test_few_users_are_measured_several_times() -> None:

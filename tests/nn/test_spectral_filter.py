@@ -10,10 +10,11 @@ from scipy.sparse import csr_matrix
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.nn import sparse_choice
+from reccli.nn.history_age import aged
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.spectral import spectrum
-from reccli.nn.spectral_filter import Filter, aged, best_mixture, best_of_spectrum, filter_vectors, history_matrix
+from reccli.nn.spectral_filter import Filter, best_mixture, best_of_spectrum, filter_vectors, history_matrix
 
 PLAIN = Filter(rank=5, exponent=0.4, l2=0.0, one_hop=0.0, item_power=0.2, recency=0.0)
 
@@ -25,12 +26,6 @@ def some_trial() -> Trial:
     found = trial(TrainingData(histories, ordered=True), Context(), "test", users=30, share=0.3)
     assert found is not None
     return found
-
-
-def test_age_is_counted_from_the_end() -> None:
-    histories = Histories.from_arrays([0, 0, 0, 2], [4, 1, 2, 3], n_users=3, n_items=5, time_E=[1, 2, 3, 4])
-    np.testing.assert_allclose(aged(histories, 0.5).weight_E, [3**-0.5, 2**-0.5, 1, 1], rtol=1e-6)
-    assert aged(histories, 0.0) is histories
 
 
 @pytest.mark.parametrize("which", [0, 1, 2, 3, 4])
