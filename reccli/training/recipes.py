@@ -16,6 +16,8 @@ __all__ = ["Candidate", "picked", "shortlist"]
 
 FEW_ROWS = 100_000
 """Rows up to which a training over the graph takes a minute or so on one core."""
+SOME_ROWS = 300_000
+"""Rows up to which a training over ordered histories and texts takes some tens of minutes on one core."""
 MANY_ROWS = 3_000_000
 """Rows from which an epoch over the graph takes minutes on a few cores."""
 LARGE_CATALOGUE = 25_000
@@ -46,6 +48,10 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
     found = []
     if profile.ordered:
         found.append(Candidate("recency", "rows have an order, and the last ones tell most"))
+        if profile.text and profile.rows <= SOME_ROWS:
+            found.append(
+                Candidate("hybrid", "an order and texts: what came last, words and sentences")
+            )
     if profile.items <= MANY_ITEMS:
         words = ", and words of texts beside them" if profile.text else ""
         found.append(Candidate("ease", f"items that go together, in closed form{words}"))

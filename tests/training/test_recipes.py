@@ -8,7 +8,7 @@ import pytest
 
 from reccli import registry
 from reccli.training.data_profile import DataProfile
-from reccli.training.recipes import FEW_ROWS, LARGE_CATALOGUE, MANY_ITEMS, MANY_ROWS, picked, shortlist
+from reccli.training.recipes import FEW_ROWS, LARGE_CATALOGUE, MANY_ITEMS, MANY_ROWS, SOME_ROWS, picked, shortlist
 
 PROFILE = DataProfile("ranking", 1000, 500, 20_000, ordered=False, text=0.0, repeats=0.0)
 
@@ -20,6 +20,13 @@ def names(profile: DataProfile) -> list[str]:
 def test_order_brings_an_encoder_that_reads_it() -> None:
     assert "recency" not in names(PROFILE)
     assert names(replace(PROFILE, ordered=True))[0] == "recency"
+
+
+def test_order_and_texts_bring_an_encoder_that_reads_both_where_rows_are_not_many() -> None:
+    both = replace(PROFILE, ordered=True, text=0.9)
+    assert names(both)[:2] == ["recency", "hybrid"]
+    others = replace(both, rows=SOME_ROWS + 1), replace(both, ordered=False), replace(both, text=0.0)
+    assert not any("hybrid" in names(other) for other in others)
 
 
 def test_large_catalogues_leave_out_what_grows_with_them() -> None:
