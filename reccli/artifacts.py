@@ -5,7 +5,7 @@ U users, I items, E interactions, D embedding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,17 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared data of a workspace, read on demand."""
+    """The prepared data of a workspace, read on demand.
+
+    Args:
+        version: Where it is.
+        shared: Whether several trainings share it: what is trained on, and the validation part, then stay when tables
+            are forgotten. Each training holds these arrays anyway.
+    """
 
     version: Version
+    shared: bool = False
+    _learned: dict[tuple[str, ...], TrainingData] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def users(self) -> pl.DataFrame:
@@ -75,9 +83,14 @@ class Prepared:
             return ("train",)
         return tuple(part for part in self.parts if as_of == "now" or part != "test")
 
+    @cached_property
+    def validation(self) -> Histories:
+        """The validation part as histories of all users."""
+        return self.histories("valid")
+
     def forget(self) -> None:
         """Drop the tables that were read; they are read again when they are asked for."""
-        for name in ("users", "items", "interactions"):
+        for name in ("users", "items", "interactions", *(() if self.shared else ("validation",))):
             self.__dict__.pop(name, None)
 
     def histories(self, *parts: str) -> Histories:
@@ -100,14 +113,23 @@ class Prepared:
     def training_data(
         self, *parts: str, task: str | None = None, features: dict[str, npt.NDArray[np.float32]] | None = None
     ) -> TrainingData:
-        """Return what components may learn from: the given parts (train without any), with texts and features."""
+        """Return what components may learn from: the given parts (train without any), with texts and features.
+
+        It is not to be changed: of shared data the next training gets the same arrays.
+        """
+        parts = parts or ("train",)
+        found = self._learned.get(parts) or self._read_training_data(parts)
+        if self.shared:
+            self._learned.clear()  # of one at a time
+            self._learned[parts] = found
+        return replace(found, task=task or self.task, features=features or {})
+
+    def _read_training_data(self, parts: tuple[str, ...]) -> TrainingData:
         return TrainingData(
-            train=self.histories(*(parts or ("train",))),
+            train=self.histories(*parts),
             item_text_I=self._texts(self.items),
             user_text_U=self._texts(self.users),
             ordered=self.ordered,
-            task=task or self.task,
-            features=features or {},
             triples_T3=self._triples(),
             item_attributes={
                 column: self.items[column].to_list()

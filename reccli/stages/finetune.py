@@ -19,12 +19,20 @@ from reccli.workspace import Draft, Version, Workspace
 __all__ = ["determinants_of", "finetune", "job_of", "varied_job_of"]
 
 
-def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
+def finetune(
+    workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared | None = None
+) -> StageResult:
     """Train, and store vectors.
 
     With `refit` the model is trained on all interactions for as many epochs as an earlier run of the same settings
     chose; where there is none, that run is made first. With `recipe` several encoders are tried, see
     `reccli.stages.recipe`.
+
+    Args:
+        workspace: Where the data is.
+        settings: With gaps.
+        control: How to run.
+        prepared: The data where it is open already, else the current one.
 
     Raises:
         ConfigError: Parts that do not fit each other or the data, or a teacher that must not be.
@@ -38,17 +46,9 @@ def finetune(workspace: Workspace, settings: FinetuneSettings, control: Control)
         from reccli.stages.recipe import finetune_by_recipe
 
         return finetune_by_recipe(workspace, settings, control)
-    job = job_of(workspace, settings, control)
-    recipe = job.recipe
-    if settings.refit and recipe.trainable:
-        chosen = _choosing_run(job, settings)
-        if chosen is None:
-            return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
-        epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
-        job = replace(job, epochs=epochs, calibration=calibration)
-    elif settings.refit:
-        job = replace(job, epochs=0)
-    return _run(job)
+    if settings.refit:
+        return _refit(workspace, settings, control, prepared or Prepared(workspace.current("prepare")))
+    return _run(job_of(workspace, settings, control, prepared))
 
 
 def job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared | None = None) -> Job:
@@ -82,11 +82,13 @@ def job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, p
         torch.set_num_threads(settings.threads)
     prepared = prepared or Prepared(workspace.current("prepare"))
     task = task_of(settings.task, prepared)
-    data = component_data(prepared, task)
+    parts = prepared.trained_parts(refit=settings.refit, as_of=settings.as_of)
+    data = component_data(prepared, task, parts=parts)
     recipe = resolve(settings, task, data.provides(), n_items=data.n_items, device=str(device))
     start = find_start(workspace, prepared, recipe, control)
     teachers = teachers_of(workspace, prepared, recipe)
-    return Job(workspace, prepared, start, recipe, device, control, recipe.settings.epochs or 0, teachers)
+    data = component_data(prepared, recipe.task, parts=parts)
+    return Job(workspace, prepared, data, start, recipe, device, control, recipe.settings.epochs or 0, teachers)
 
 
 def varied_job_of(workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared) -> Job:
@@ -145,21 +147,33 @@ def determinants_of(job: Job) -> dict[str, Any]:
     }
 
 
-def _choosing_run(job: Job, settings: FinetuneSettings) -> Version | None:
+def _refit(workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared) -> StageResult:
+    """Train on all interactions, with the epochs that a run without `refit` chose."""
+    epochs, calibration = 0, None
+    if registry.load("encoder", settings.encoder).trainable:
+        chosen = _choosing_run(workspace, settings, control, prepared)
+        if chosen is None:
+            return StageResult("finetune", "planned", None, ("first a run that chooses the epochs, then the refit",))
+        epochs, calibration = int(chosen.manifest.facts["best_epoch"]), chosen.manifest.facts.get("calibration")
+    job = job_of(workspace, settings, control, prepared)
+    return _run(replace(job, epochs=epochs, calibration=calibration))
+
+
+def _choosing_run(
+    workspace: Workspace, settings: FinetuneSettings, control: Control, prepared: Prepared
+) -> Version | None:
     """Return the run without `refit`, which chose the epochs; it is made first where it is not there."""
-    workspace, prepared, control = job.workspace, job.prepared, job.control
-    selection = replace(job.recipe, settings=job.settings.model_copy(update={"refit": False, "as_of": "now"}))
-    teachers = teachers_of(workspace, prepared, selection)
-    wanted = manifest_of("finetune", **determinants_of(replace(job, recipe=selection, epochs=0, teachers=teachers)))
-    version = workspace.find("finetune", selection.run_name, wanted.fingerprint)
+    plain = settings.model_copy(update={"refit": False, "as_of": "now"})
+    job = job_of(workspace, plain, control, prepared)
+    name = job.recipe.run_name
+    version = workspace.find("finetune", name, manifest_of("finetune", **determinants_of(job)).fingerprint)
     if version is None:
-        control.say(f"no run '{selection.run_name}' of these settings yet: it comes first, to choose the epochs")
-        version = finetune(workspace, settings.model_copy(update={"refit": False, "as_of": "now"}), control).version
+        control.say(f"no run '{name}' of these settings yet: it comes first, to choose the epochs")
+        version = _run(job).version
     if version is None:
         return None
-    epochs = int(version.manifest.facts["best_epoch"])
-    parts = prepared.trained_parts(refit=True, as_of=settings.as_of)
-    control.say(f"refit on {', '.join(parts)} with {epochs} epochs, as run '{version.name}' chose")
+    parts = ", ".join(prepared.trained_parts(refit=True, as_of=settings.as_of))
+    control.say(f"refit on {parts} with {version.manifest.facts['best_epoch']} epochs, as run '{name}' chose")
     return version
 
 

@@ -37,10 +37,11 @@ __all__ = ["Job", "build_run", "checkpoints_of"]
 
 @dataclass(frozen=True)
 class Job:
-    """All that one fine-tuning reads."""
+    """All that one fine-tuning reads; the data without what it starts from."""
 
     workspace: Workspace
     prepared: Prepared
+    data: TrainingData
     start: Start | None
     recipe: Recipe
     device: torch.device
@@ -56,7 +57,7 @@ class Job:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Parts of the data to learn from."""
+        """Parts that the data is of."""
         return self.prepared.trained_parts(refit=self.settings.refit, as_of=self.settings.as_of)
 
 
@@ -71,11 +72,10 @@ def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:
 
     from reccli.api import Context
     from reccli.stages.finetune_model import build_model
-    from reccli.training.component_data import component_data
 
     settings, recipe, control = job.settings, job.recipe, job.control
     features = job.start.features() if job.start is not None else {}
-    data = component_data(job.prepared, recipe.task, parts=job.parts, features=features)
+    data = replace(job.data, features=features)
     if not len(data.train):
         raise DataError("there are no training interactions", hint="reccli prepare with other filters or ratios")
     context = Context(
@@ -161,7 +161,7 @@ def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
 
     if job.settings.refit:
         return None
-    held = positives(job.prepared.histories("valid"), job.prepared.task, job.recipe.task)
+    held = positives(job.prepared.validation, job.prepared.task, job.recipe.task)
     if not len(held):
         job.control.warn("there is no validation part: the last epoch is kept, whatever it is worth")
         return None

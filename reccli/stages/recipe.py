@@ -74,8 +74,8 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     if given:
         flag = f"{given[0].removesuffix('_settings')}.*" if given[0].endswith("_settings") else f"--{given[0]}"
         raise ConfigError(f"--recipe auto chooses {flag}, which is set too", hint=f"leave out {flag}, or --recipe")
-    prepared = Prepared(workspace.current("prepare"))
-    if not len(prepared.histories("valid")):
+    prepared = Prepared(workspace.current("prepare"), shared=True)
+    if not len(prepared.validation):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
     _check_names(workspace, prepared, settings)
     base = settings.model_copy(update={"recipe": None, "refit": False, "as_of": "now"})
@@ -88,11 +88,11 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     if control.dry_run:
         lines = tuple(f"{candidate.encoder}: {candidate.why}" for candidate, _ in planned)
         return StageResult("finetune", "planned", None, (f"{len(planned)} encoders are to be compared",), lines)
-    best = _best(_tried(workspace, planned, control), control)
-    adopted = _adopt(workspace, best, name, control)
+    best = _best(_tried(workspace, prepared, planned, control), control)
+    adopted = _adopt(workspace, prepared, best, name, control)
     if settings.refit:
         final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
-        return finetune(workspace, final, control)
+        return finetune(workspace, final, control, prepared)
     return _told(workspace, adopted, best)
 
 
@@ -164,7 +164,7 @@ def _is_mistake(workspace: Workspace, prepared: Prepared, settings: FinetuneSett
     return True
 
 
-def _tried(workspace: Workspace, planned: Sequence[Planned], control: Control) -> list[_Tried]:
+def _tried(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned], control: Control) -> list[_Tried]:
     """Train each candidate; one that cannot be trained is said and left out, unless none can."""
     tried: list[_Tried] = []
     last: ReccliError | None = None
@@ -172,11 +172,9 @@ def _tried(workspace: Workspace, planned: Sequence[Planned], control: Control) -
         control.check_stop()
         control.say(f"trying {candidate.encoder}: {candidate.why}")
         try:
-            version = finetune(workspace, settings, control).version
+            version = finetune(workspace, settings, control, prepared).version
         except LEFT_OUT as error:
-            if isinstance(error, ConfigError) and _is_mistake(
-                workspace, Prepared(workspace.current("prepare")), settings
-            ):
+            if isinstance(error, ConfigError) and _is_mistake(workspace, prepared, settings):
                 raise
             control.warn(f"{candidate.encoder} is left out: {error.message}")
             last = error
@@ -203,9 +201,9 @@ def _best(tried: Sequence[_Tried], control: Control) -> _Tried:
     return best
 
 
-def _adopt(workspace: Workspace, best: _Tried, name: str, control: Control) -> tuple[str, Version]:
+def _adopt(workspace: Workspace, prepared: Prepared, best: _Tried, name: str, control: Control) -> tuple[str, Version]:
     """Commit the best run once more under the recipe's name, so that it is the default of later stages."""
-    job = job_of(workspace, best.settings.model_copy(update={"name": name}), control)
+    job = job_of(workspace, best.settings.model_copy(update={"name": name}), control, prepared)
 
     def build(draft: Draft, manifest: Manifest) -> None:
         made = best.version.manifest

@@ -211,7 +211,7 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
     else:
         control = replace(control, stop=lambda: None)
     try:
-        return finetune(search.workspace, settings, control).version
+        return finetune(search.workspace, settings, control, search.job.prepared).version
     except LockedError as error:
         control.warn(f"the run of the best trial is not stored: {error.message}; {GO_ON}")
         return None

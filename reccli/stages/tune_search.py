@@ -78,8 +78,8 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
             "tune searches around one recipe, and a recipe that chooses is several",
             hint="leave finetune.recipe out, and name one: --encoder NAME",
         )
-    prepared = Prepared(workspace.current("prepare"))
-    if not len(prepared.histories("valid")):
+    prepared = Prepared(workspace.current("prepare"), shared=True)
+    if not len(prepared.validation):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
     task = task_of(base.task, prepared)
     data = component_data(prepared, task)

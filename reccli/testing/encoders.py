@@ -142,6 +142,18 @@ class EncoderConformance(EncoderViews):
         for first, second in zip(self._exports(encoder, data), self._exports(rebuilt, data), strict=True):
             self._close(second, first, "the state does not hold all that was learned")
 
+    def test_leaves_the_data_as_it_is(self) -> None:
+        """Neither `setup` nor a step nor an export changes the data: other trainings share it."""
+        data = self.data()
+        arrays = {name: getattr(data.train, name) for name in ("offset_U1", "item_E", "value_E", "weight_E", "time_E")}
+        before = {name: array.copy() for name, array in arrays.items()}
+        encoder = self._build_on(data)
+        if self.component_class.trainable:
+            self._train_a_step(encoder, data)
+        self._exports(encoder, data)
+        changed = [name for name, array in arrays.items() if not np.array_equal(array, before[name], equal_nan=True)]
+        self.expect(not changed, f"changes {', '.join(changed)} of the training data")
+
     def test_new_users(self) -> None:
         """With `serves_new_users`: any histories, in any order and number, an empty one included, get vectors."""
         data, encoder = self._ready()

@@ -16,7 +16,7 @@ from reccli.stages import recipe as stage
 from reccli.stages.common import Control
 from reccli.stages.recipe import finetune_by_recipe
 from reccli.training.recipes import Candidate
-from reccli.workspace import Workspace
+from reccli.workspace import Version, Workspace
 
 torch.set_num_threads(1)
 
@@ -168,10 +168,10 @@ def test_a_plan_trains_nothing(workspace: Workspace) -> None:
 def failing(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     real = stage.finetune
 
-    def finetune(workspace: Workspace, given: FinetuneSettings, control: Control) -> Any:
+    def finetune(workspace: Workspace, given: FinetuneSettings, *rest: Any) -> Any:
         if given.encoder in names:
             raise DivergedError(f"{given.encoder} ran away")
-        return real(workspace, given, control)
+        return real(workspace, given, *rest)
 
     monkeypatch.setattr(stage, "finetune", finetune)
 
@@ -217,3 +217,17 @@ def test_nothing_is_prepared(tmp_path: Path) -> None:
 def test_finetune_follows_a_recipe_that_it_is_given(workspace: Workspace) -> None:
     result = stage.finetune(workspace, settings(), Control(dry_run=True))
     assert result.why == ("5 encoders are to be compared",)
+
+
+def test_the_data_is_read_once_for_all(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[str] = []
+    real = Version.read
+
+    def read(self: Version, artifact: str, columns: list[str] | None = None) -> Any:
+        tables.append(artifact)
+        return real(self, artifact, columns)
+
+    monkeypatch.setattr(Version, "read", read)
+    finetune_by_recipe(workspace, settings(), Control())
+    assert len(workspace.runs("finetune")) > 3
+    assert (tables.count("interactions"), tables.count("items")) == (1, 1)

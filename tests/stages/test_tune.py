@@ -31,7 +31,7 @@ from reccli.stages import tune_trial
 from reccli.stages.common import Control
 from reccli.stages.finetune import finetune
 from reccli.stages.tune import tune
-from reccli.workspace import Workspace
+from reccli.workspace import Version, Workspace
 
 torch.set_num_threads(1)
 PARAMS = ("loss.temperature=0.05..2:log", "encoder.dim=2,4")
@@ -287,3 +287,16 @@ def test_what_cannot_be_searched_is_refused(workspace: Workspace, tmp_path: Path
     with pytest.raises(DataError, match="no validation part to choose on"):
         search(whole)
     assert not (workspace.path / "logs" / "tune").exists()
+
+
+def test_the_data_is_read_once_for_all_trials(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[str] = []
+    real = Version.read
+
+    def read(self: Version, artifact: str, columns: list[str] | None = None) -> Any:
+        tables.append(artifact)
+        return real(self, artifact, columns)
+
+    monkeypatch.setattr(Version, "read", read)
+    search(workspace)
+    assert (tables.count("interactions"), tables.count("items")) == (1, 1)

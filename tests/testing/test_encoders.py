@@ -142,6 +142,14 @@ class DoubleExport(Pooled):
         return super().export_items().double()
 
 
+class Scribbles(Pooled):
+    """Normalises weights where they are."""
+
+    def setup(self, data, context):
+        super().setup(data, context)
+        data.train.weight_E[:] *= 0.5
+
+
 class ReadsInSecret(Pooled):
     """Starts from vectors that it does not name."""
 
@@ -161,6 +169,7 @@ class Boasts(Pooled):
     ("component", "check", "match"),
     [
         (ReadsInSecret, "test_starts_from_what_it_says", r"names \[\], and \['spectral'\] is read"),
+        (Scribbles, "test_leaves_the_data_as_it_is", "changes weight_E of the training data"),
         (Boasts, "test_starts_from_what_it_says", r"names \['spectral'\], and \[\] is read"),
         (NeedsTriples, "test_is_an_encoder", "triples"),
         (NoGradient, "test_training_vectors", "no parameter gets a gradient"),
@@ -182,7 +191,7 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_encoder_passes_every_check(passes):
-    assert len(passes(EncoderConformance, Pooled)) == 15
+    assert len(passes(EncoderConformance, Pooled)) == 16
 
 
 def test_the_leak_is_looked_for_where_it_can_show():
