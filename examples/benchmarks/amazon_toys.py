@@ -1,6 +1,6 @@
 """Next items on Amazon Toys: last item tested, last but one validated, the full catalogue ranked, all users kept.
 
-usage: amazon_toys.py --data FOLDER [--runs recency sasrec ...] [--max-time 165] [--workspace FOLDER]
+usage: amazon_toys.py --data FOLDER [--runs hybrid recency sasrec ...] [--max-time 270] [--workspace FOLDER]
 
 FOLDER holds interactions.parquet (user_id, item_id, position) and items.parquet (item_id, genid_text, attribute_ids).
 Each run is trained on the train part alone, its epoch chosen by validation NDCG@10; the run that is best there is the
@@ -30,6 +30,7 @@ PUBLISHED = {
     "SASRec (BCE)": (0.0675, 0.0374),
 }
 TEXT = "{genid_text} {attribute_ids}"
+OPTIONS = {"": (), "no-words": ("--set", "encoder.words=no"), "no-text": ("--set", "encoder.text=no")}
 
 
 def reccli(workspace: Path, *arguments: str) -> dict[str, Any]:
@@ -53,9 +54,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument(
-        "--runs", nargs="+", default=["recency", "sasrec"], help="encoders, as recency or recency:no-words"
+        "--runs",
+        nargs="+",
+        default=["hybrid", "recency", "sasrec"],
+        help="encoders, as hybrid, hybrid:no-text or recency:no-words",
     )
-    parser.add_argument("--max-time", type=float, default=165, help="seconds of training of each run")
+    parser.add_argument("--max-time", type=float, default=270, help="seconds of training of each run")
     parser.add_argument("--workspace", type=Path)
     given = parser.parse_args()
     workspace = given.workspace or Path(tempfile.mkdtemp())
@@ -65,7 +69,7 @@ def main() -> None:
     print(f"{'':28}{'valid ndcg@10':>14}{'recall@10':>11}{'ndcg@10':>9}{'seconds':>9}")
     for run in given.runs:
         encoder, _, option = run.partition(":")
-        flags = ("--set", "encoder.words=no") if option == "no-words" else ()
+        flags = OPTIONS[option]
         begun, name = time.perf_counter(), run.replace(":", "-")
         body = reccli(
             workspace, "finetune", "--encoder", encoder, "--name", name, "--max-time", str(given.max_time), *flags
