@@ -116,7 +116,7 @@ def resolve(
     try:
         settings = model(**values)
     except ValidationError as error:
-        raise _explain(stage, error, sources) from None
+        raise _explain(stage, model, error, sources) from None
     return Resolved(settings, {field: sources.get(field, "default") for field in model.model_fields} | sources)
 
 
@@ -129,11 +129,9 @@ def _locate(stage: str, model: type[StageSettings], key: str, source: str) -> tu
         return components.get(head, head), rest
     if key in model.model_fields:
         return key, None
-    error = one_of(f"setting of {stage}", key, [*model.model_fields, *(f"{name}.<setting>" for name in components)])
-    error.message = f"{error.message.split(' (')[0]} in {source}"
-    error.args = (error.message,)
-    error.hint = f"reccli {stage} --help"
-    raise error
+    names = [*model.model_fields, *(f"{name}.<setting>" for name in components)]
+    error = one_of(f"setting of {stage}", key, names, listed=False)
+    raise ConfigError(f"{source}: {error.message}", hint=f"reccli config show {stage}")
 
 
 def _parse(model: type[StageSettings], field: str, text: str) -> Any:
@@ -229,11 +227,13 @@ def _table(path: Path, stage: str) -> dict[str, Any]:
     return found
 
 
-def _explain(stage: str, error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
+def _explain(stage: str, model: type[StageSettings], error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
     first = error.errors()[0]
     field = str(first["loc"][0])
-    place = ".".join([stage, *(str(part) for part in first["loc"] if not isinstance(part, int))])
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    table = field in model.model_fields and get_origin(model.model_fields[field].annotation) is dict
+    place = ".".join([stage, field, *(str(part) for part in first["loc"][1:2] if table)])  # else which type was tried
+    same = [each["msg"] for each in error.errors() if (each["loc"][0], each["input"]) == (field, first["input"])]
+    message = ", or ".join(dict.fromkeys(each[:1].lower() + each[1:] for each in same))
     return ConfigError(
         f"{place}={first['input']!r} ({sources.get(field, 'default')}): {message}", hint=f"reccli {stage} --help"
     )

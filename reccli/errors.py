@@ -181,10 +181,12 @@ class Interrupted(ReccliError):
         super().__init__(f"stopped by {name}; nothing is lost", hint=hint, exit_code=128 + signal_number)
 
 
-def one_of(what: str, got: str, allowed: Iterable[str], *, error: type[ReccliError] = ConfigError) -> ReccliError:
-    """Build the error for a name that is not among the allowed ones, with the nearest name."""
+def one_of(
+    what: str, got: str, allowed: Iterable[str], *, error: type[ReccliError] = ConfigError, listed: bool = True
+) -> ReccliError:
+    """Build the error for a name that is not among the allowed ones, with the nearest name, and all where `listed`."""
     names = sorted(allowed)
     near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
     guess = f"; did you mean '{near[0]}'?" if near else ""
-    listing = ", ".join(names) if names else "none"
-    return error(f"no {what} called '{got}'{guess} ({listing})")
+    listing = f" ({', '.join(names) or 'none'})" if listed else ""
+    return error(f"no {what} called '{got}'{guess}{listing}")

@@ -168,12 +168,20 @@ def settings_of(kind: str, name: str, values: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join([kind, *map(str, first["loc"][:1])])  # what follows is which of several types was tried
-        allowed = [each["msg"] for each in error.errors() if each["loc"][:1] == first["loc"][:1]]
+        allowed = [_wanted(each) for each in error.errors() if each["loc"][:1] == first["loc"][:1]]
         told = ", or ".join(f"{message[:1].lower()}{message[1:]}" for message in allowed)
         raise ConfigError(
             f"{place}={first['input']!r}: {told}",
             hint=f"reccli plugins show {kind} {name}",
         ) from None
+
+
+def _wanted(error: Mapping[str, Any]) -> str:
+    """Return what a setting should have been: pydantic's words, but names for a pattern of names."""
+    if error["type"] != "string_pattern_mismatch":
+        return str(error["msg"])
+    names = error["ctx"]["pattern"].replace(r"[1-9]\d{0,2}", "N").strip("^$").removeprefix("(").removesuffix(")")
+    return "Expected one of " + names.replace("|", ", ")
 
 
 def create(kind: str, name: str, values: Mapping[str, Any] | None = None) -> Any:

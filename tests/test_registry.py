@@ -193,6 +193,8 @@ def test_settings_are_named_in_full_when_they_are_wrong():
         registry.settings_of("loss", "infonce", {"temprature": 0.1})
     with pytest.raises(ConfigError, match=r"loss\.temperature=-1: input should be greater than 0") as caught:
         registry.settings_of("loss", "infonce", {"temperature": -1})
+    with pytest.raises(ConfigError, match=r"^encoder\.train='al': expected one of auto, head, lora, all, last-N$"):
+        registry.settings_of("encoder", "bert", {"train": "al"})
     either = r"^encoder\.l2=0: input should be greater than 0, or input should be 'auto'$"
     with pytest.raises(ConfigError, match=either):
         registry.settings_of("encoder", "als", {"l2": 0})

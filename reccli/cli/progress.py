@@ -1,4 +1,4 @@
-"""Progress of long tasks: a bar on a terminal, a plain line per tenth or half minute elsewhere."""
+"""Progress of long tasks: a bar on a terminal, elsewhere a plain line per tenth (a second apart) or half minute."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from reccli.cli.output import is_terminal, talk
 __all__ = ["make_task"]
 
 PLAIN_SECONDS = 30.0
+SHORT_SECONDS = 1.0
 
 
 class _Nothing:
@@ -25,9 +26,10 @@ class _Plain:
         self.tenth, self.last = 0, time.monotonic()
 
     def update(self, done: float, **facts: float | str) -> None:
-        """Print a line when a tenth or half a minute has gone by."""
+        """Print a line when a tenth or half a minute has gone by; short tasks print none."""
         tenth, now = int(10 * done / self.total), time.monotonic()
-        if tenth > self.tenth or now - self.last > PLAIN_SECONDS:
+        passed = now - self.last
+        if (tenth > self.tenth and passed > SHORT_SECONDS) or passed > PLAIN_SECONDS:
             self.tenth, self.last = tenth, now
             unit = f" {self.unit}" if self.unit else ""
             talk(f"{self.label} {done:.4g}/{self.total:.4g}{unit}{_facts(facts)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ def assign(table: Table, settings: PrepareSettings, kind: str = "interactions") 
         found = dict(zip(WANTED[kind], columns, strict=True))
     for role in REQUIRED[kind]:
         if role not in found:
-            raise _missing(table, columns, role, kind)
+            raise _missing(table, columns, role, kind, found)
     return {role: found[role] for role in WANTED[kind] if role in found}
 
 
@@ -126,12 +126,18 @@ def _all_large(table: Table, column: str) -> bool:
     return bool((first >= LEAST_TIME).all()) and not first.is_null().any()
 
 
-def _missing(table: Table, columns: Sequence[str], role: str, kind: str) -> DataError:
+def _missing(table: Table, columns: Sequence[str], role: str, kind: str, found: Mapping[str, str]) -> DataError:
     usual = WANTED[kind][role]
-    near = {_plain(column): column for column in columns}
+    near = {_plain(column): column for column in columns if column not in found.values()}
     guesses = [match for name in usual[:12] for match in difflib.get_close_matches(name, near, n=1, cutoff=0.7)]
     guess = f"; did you mean '{near[guesses[0]]}'?" if guesses else ""
     setting = SETTINGS[kind].get(role)
+    taken = next((r for r, column in found.items() if _plain(column) in (role, *usual)), None)
+    if taken is not None and not guesses and SETTINGS[kind].get(taken):
+        told = f"{table.path}: column '{found[taken]}' is taken as the {taken}, and no other serves as the {role}"
+        return DataError(
+            f"{told} ({_listing(columns)})", hint=f"for the {taken}: {_flag(SETTINGS[kind][taken])} COLUMN"
+        )
     name = near[guesses[0]] if guesses else columns[0]
     hint = f"{_flag(setting)} '{name}'" if setting else f"rename the column to '{usual[0]}'"
     if len(columns) == 1:

@@ -25,6 +25,7 @@ DATES = ("%Y-%m-%d", "%Y%m%d")
 MOST = 2**63 - 1
 LOOKED_AT = 1000
 HINT = "set the unit with --time-unit s, ms, us, ns, iso or order, or another column with --time-col"
+DATE_HINT = "write dates as 2024-06-30, 2024-06-30 18:05:00 or 30.06.2024, or go without: --time-col none"
 
 
 def detect(times: pl.Series, settings: PrepareSettings) -> str:
@@ -63,7 +64,7 @@ def detect(times: pl.Series, settings: PrepareSettings) -> str:
     if unit and readable:
         raise DataError(f"time column '{times.name}' mixes numbers and dates, as {other[0]!r}", hint=HINT)
     if not unit and not readable:
-        raise DataError(f"time column '{times.name}': {other[0]!r} is no time", hint=HINT)
+        raise DataError(f"time column '{times.name}': {other[0]!r} is no time", hint=DATE_HINT)
     return unit or "iso"
 
 
@@ -135,6 +136,7 @@ def _from_dates(text: pl.Expr) -> pl.Expr:
 
     plain = (
         text.str.replace(r"^(\d{4})/(\d{1,2})/", "$1-$2-")
+        .str.replace(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", "$3-$2-$1")  # with dots the day comes first everywhere
         .str.replace(r"(\d)T(\d)", "$1 $2")
         .str.replace(r"\s?(Z|UTC)$", "+00:00")
         .str.replace(r"(:\d\d(?:\.\d+)?)\s?([+-]\d\d):?(\d\d)$", "$1$2:$3")

@@ -133,8 +133,11 @@ def assemble(
             end - start + len(source.table.bad_rows)
             for source, start, end in zip(sources, work.raw.start[:-1], work.raw.start[1:], strict=True)
         ],
-        notes=facts_of.notes(coded.user_ids, coded.item_ids, settings, given=work.given)
-        + facts_of.empty_parts(division),
+        notes=[
+            *work.raw.notes,
+            *facts_of.notes(coded.user_ids, coded.item_ids, settings, given=work.given),
+            *facts_of.empty_parts(division),
+        ],
     )
 
 

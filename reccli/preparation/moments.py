@@ -77,9 +77,19 @@ def read_times(raw: Raw, sources: Sequence[Source], settings: PrepareSettings) -
         frame = frame.with_columns(raw_times(sources))
     micros, unit, step = _whole_numbers(frame["time"], settings)
     if micros is None:
-        unit = times.detect(frame["time"], settings)
+        unit = _detected(frame["time"], sources, settings)
         micros = times.to_micros(pl.col("time"), unit, frame.schema["time"])
     return replace(raw, frame=frame.with_columns(micros.alias("time"))), Moments(unit, step)
+
+
+def _detected(column: pl.Series, sources: Sequence[Source], settings: PrepareSettings) -> str:
+    """Find the unit; what is wrong is told with the file and the column as they are called there."""
+    from reccli.intake import times
+
+    try:
+        return times.detect(column.rename(sources[0].roles["time"]), settings)
+    except DataError as error:
+        raise DataError(f"{', '.join(source.name for source in sources)}: {error.message}", hint=error.hint) from None
 
 
 def _whole_numbers(column: pl.Series, settings: PrepareSettings) -> tuple[pl.Expr | None, str, int]:

@@ -52,11 +52,13 @@ class Raw:
             cell is none; as it stands where the format has types).
         start: Number of the first row of each source, and the number of all rows.
         present: Distinct values of `user` and `item`, in any order.
+        notes: What was read in an unusual way.
     """
 
     frame: pl.DataFrame
     start: tuple[int, ...]
     present: Mapping[str, pl.Series]
+    notes: tuple[str, ...] = ()
 
 
 def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
@@ -69,17 +71,20 @@ def read_sources(sources: Sequence[Source], roles: Sequence[str]) -> Raw:
     import polars as pl
 
     types = {role: pl.Categorical(pl.Categories.random(role)) for role in CODED}
-    frames = []
+    frames, notes = [], []
     for source in sources:
         columns = [_column(source, role, types) for role in roles]
         frame = collected(source, columns)
         if "value" in roles and frame["value"].null_count():
-            frame = frame.with_columns(_stripped_values(source))
+            value, commas = _mended_values(source)
+            frame = frame.with_columns(value)
+            if commas:
+                notes.append(f"{source.name}: the comma in '{source.roles['value']}' is read as a decimal point")
         frames.append(frame)
     start = np.cumsum([0, *(frame.height for frame in frames)])
     whole = pl.concat(frames, how="vertical_relaxed")
     present = {role: whole[role].unique() for role in ("user", "item")}
-    return Raw(whole, tuple(int(number) for number in start), present)
+    return Raw(whole, tuple(int(number) for number in start), present, tuple(notes))
 
 
 def _column(source: Source, role: str, types: Mapping[str, pl.DataType]) -> pl.Expr:
@@ -105,13 +110,27 @@ def raw_times(sources: Sequence[Source]) -> pl.Series:
     return pl.concat(columns, how="vertical_relaxed").to_series()
 
 
-def _stripped_values(source: Source) -> pl.Series:
-    """Read values again with blanks around them stripped; only files where plain casting failed pay for it."""
+def _mended_values(source: Source) -> tuple[pl.Series, bool]:
+    """Read values again with blanks around them stripped; only files where plain casting failed pay for it.
+
+    Returns:
+        The values, and whether commas stand for decimal points in them.
+    """
     import polars as pl
 
-    cell = pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS)
-    value = cell.cast(pl.Float64, strict=False).cast(pl.Float32).alias("value")
-    return collected(source, [value]).to_series()
+    cell = pl.col(source.roles["value"]).cast(pl.String).str.strip_chars(BLANKS).alias("value")
+    cells = collected(source, [cell]).to_series()
+    commas = source.table.found.get("delimiter", ",") != "," and _decimal_commas(cells)
+    cells = cells.str.replace(",", ".", literal=True) if commas else cells
+    return cells.cast(pl.Float64, strict=False).cast(pl.Float32), commas
+
+
+def _decimal_commas(cells: pl.Series) -> bool:
+    """Whether all numbers are as 4 and 4,5, and not all as 1,234, which may mean thousands."""
+    told = cells.filter(cells.str.len_bytes() > 0).unique()
+    broken = told.filter(told.str.contains(r"^[+-]?\d*,\d+$"))
+    whole = told.str.contains(r"^[+-]?\d+$").sum()
+    return len(broken) > 0 and len(broken) + whole == len(told) and not broken.str.contains(r",\d{3}$").all()
 
 
 def blank_values(sources: Sequence[Source]) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from reccli.settings import PrepareSettings
 
 __all__ = ["Surroundings", "surround"]
+
+ALIKE: dict[str, Callable[[pl.Series], pl.Series]] = {
+    "leading zeros were lost in one of them": lambda ids: ids.str.strip_chars_start("0"),
+    "they differ in capitals and blanks alone": lambda ids: ids.str.strip_chars().str.to_lowercase(),
+}
+"""What makes ids of two files differ that mean the same, and what takes it away."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ def surround(made: Interactions, opened: Opened, settings: PrepareSettings) -> S
     """
     counts: dict[str, int] = {}
     notes: list[str] = []
-    known_items = _profiles(opened.items, "items", counts, notes)
-    known_users = _profiles(opened.users, "users", counts, notes)
+    known_items = _profiles(opened.items, "items", made.item_ids, counts, notes)
+    known_users = _profiles(opened.users, "users", made.user_ids, counts, notes)
     ids = union_ids(made.item_ids, None if known_items is None else known_items.frame["id"])
     interactions = _recoded(made.frame, made.item_ids, ids)
     roles = {} if opened.items is None else dict(opened.items.roles)
@@ -85,7 +92,9 @@ def _fit(interactions: pl.DataFrame, items: pl.DataFrame, notes: list[str]) -> f
     return round(found.own, 4)
 
 
-def _profiles(side: SideFile | None, what: str, counts: dict[str, int], notes: list[str]) -> Profiles | None:
+def _profiles(
+    side: SideFile | None, what: str, seen: pl.Series, counts: dict[str, int], notes: list[str]
+) -> Profiles | None:
     if side is None:
         return None
     found = profiles(side.table.frame, side.roles["id"])
@@ -95,7 +104,21 @@ def _profiles(side: SideFile | None, what: str, counts: dict[str, int], notes: l
             counts[f"{what}_{label}"] = count
             reason = "repeat an id; the first row of an id counts" if label == "repeated" else "have no id"
             notes.append(f"{side.table.path.name}: {count:,} rows {reason}")
+    if not seen.is_in(found.frame["id"].implode()).any():
+        notes.append(_strangers(side, what, seen, found.frame["id"]))
     return found
+
+
+def _strangers(side: SideFile, what: str, seen: pl.Series, listed: pl.Series) -> str:
+    """Say that a file and the interactions have no id in common, with one of each, and what would make them alike."""
+    name, column = side.table.path.name, side.roles["id"]
+    if not len(listed):
+        return f"{name}: no {what} are in it"
+    told = f"{name}: none of its {what} occurs in the interactions (ids as {listed[0]!r} here, {seen[0]!r} there)"
+    for change, alike in ALIKE.items():
+        if alike(seen).is_in(alike(listed).implode()).any():
+            return f"{told}; {change}"
+    return f"{told}; is '{column}' its column of ids?"
 
 
 def _recoded(frame: pl.DataFrame, seen: pl.Series, ids: pl.Series) -> pl.DataFrame:
@@ -137,5 +160,11 @@ def _triples(
     if found["incomplete"]:
         notes.append(f"{name}: {found['incomplete']:,} triples lack a head, relation or tail")
     if not found["items"]:
-        notes.append(f"{name}: no head or tail is an item id of the catalogue")
+        first, mine = frame["head_id"][:1].to_list(), items["item_id"][0]
+        notes.append(
+            f"{name}: no head or tail is an item id of the catalogue (heads as {first[0]!r}, items as {mine!r}), so "
+            "nothing can be learned from it"
+            if first
+            else f"{name}: no triples are in it"
+        )
     return frame

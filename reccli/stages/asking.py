@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "ask", "codes_of"]
 
+HINTS = {
+    "user": "an unseen user is served from a history: reccli recommend --history ITEM,ITEM",
+    "item": "ids are as in the data, several as --history ID,ID, those with a comma in quotes as in CSV",
+}
+
 HISTORY_USER = "history"
 TEXT_USER = "text"
 
@@ -69,11 +74,7 @@ def codes_of(kind: str, ids: Sequence[str], all_ids: pl.Series) -> npt.NDArray[n
     code_of = dict(zip(known, range(len(known)), strict=True))
     missing = [name for name in ids if name not in code_of]
     if missing:
-        error = one_of(kind, missing[0], known, error=DataError)
-        error.message = error.message.split(" (")[0]
-        error.args = (error.message,)
-        error.hint = (
-            "an unseen user is served from a history: reccli recommend --history ITEM,ITEM" if kind == "user" else None
-        )
+        error = one_of(kind, missing[0], known, error=DataError, listed=False)
+        error.hint = HINTS[kind]
         raise error
     return np.array([code_of[name] for name in ids], dtype=np.int64)

@@ -131,6 +131,9 @@ def _open(
         what = "weight" if settings.weights else "mix"
         raise ConfigError(f"--{what} is of runs taken as one", hint=f"--ensemble, or leave out --{what}")
     names: Sequence[str | None] = settings.runs or (None,)
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"run '{repeated}' is given twice", hint="reccli status lists the runs")
     served = [open_run(workspace, name, KNOWN_PARTS[settings.split], control, device=device) for name in names]
     first = served[0]
     for run in served:

@@ -272,4 +272,4 @@ def _unfitted(served: Served, facts: dict[str, Any]) -> str:
     if facts["popularity_users"]:
         missed.append(f"{facts['popularity_users']:,} users")
     cost = f"it cannot reach {' and '.join(missed)}" if missed else "it has not learned from the held-out rows"
-    return f"run {served.title} was not refitted on all that is known: {cost}; reccli finetune --refit mends that"
+    return f"run {served.title} was not refitted on all that is known: {cost}; its finetune with --refit mends that"

@@ -7,9 +7,11 @@ import importlib.util
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from reccli.api.encoder import Encoder
 from reccli.errors import ConfigError, DeviceError, ReccliError
@@ -20,15 +22,23 @@ CPU_COMPILERS = ("g++", "clang++", "c++", "cl")
 HINT = "run without --compile"
 
 
-def compile_parts(encoder: Encoder, device: torch.device, *, backend: str = "inductor") -> None:
-    """Have an encoder's costly modules compiled when they first run; their names and weights stay as they are.
+def compile_parts(
+    encoder: Encoder,
+    device: torch.device,
+    *,
+    backend: str = "inductor",
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Have an encoder's costly modules compiled when they first train; their names and weights stay as they are.
 
-    Lengths of texts differ from batch to batch, so shapes are taken as variable.
+    Lengths of texts differ from batch to batch, so shapes are taken as variable, and each module is compiled once:
+    what torch would compile anew (passes without gradients, and sizes of 1, which it takes as constants) runs as it is.
 
     Args:
         encoder: Set up, and on its device.
         device: Where it runs.
         backend: torch's name of what compiles.
+        say: Takes the line that says why the first step lasts.
 
     Raises:
         ConfigError: The encoder has no such module.
@@ -43,6 +53,20 @@ def compile_parts(encoder: Encoder, device: torch.device, *, backend: str = "ind
     _check(device, backend)
     for part in parts:
         part.compile(dynamic=True, backend=backend)
+        # `compile` of a module sets just this, and copies of the module leave it out.
+        part._compiled_call_impl = _once(part, part._compiled_call_impl)  # type: ignore[assignment]
+    say("compiling the text model within the first step, which may take minutes; torch keeps the result for later runs")
+
+
+def _once(part: nn.Module, compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the call that takes what was compiled for training steps alone."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        sizes = [size for value in (*given, *named.values()) if isinstance(value, Tensor) for size in value.shape]
+        worth = part.training and torch.is_grad_enabled() and min(sizes, default=2) > 1
+        return compiled(*given, **named) if worth else part._call_impl(*given, **named)
+
+    return call
 
 
 def _check(device: torch.device, backend: str) -> None:

@@ -120,6 +120,13 @@ def test_new_items_are_scored_by_the_runs_that_can(workspace: Workspace, tmp_pat
     np.testing.assert_allclose((whole.user_UD @ whole.encode_items([text]).T)[:, 0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("compare", [False, True])
+def test_evaluate_refuses_a_run_that_is_given_twice(workspace: Workspace, compare: bool) -> None:
+    settings = EvaluateSettings(runs=("mf-softmax", "mf-softmax"), compare=compare, device="cpu")
+    with pytest.raises(ConfigError, match=r"^run 'mf-softmax' is given twice$"):
+        evaluate(workspace, settings, Control())
+
+
 def test_evaluate_measures_the_ensemble_and_compares_it_with_its_runs(workspace: Workspace) -> None:
     settings = EvaluateSettings(
         runs=("bert-infonce", "mf-softmax"), ensemble=True, compare=True, metrics=("ndcg",), resamples=20, device="cpu"

@@ -346,3 +346,61 @@ def test_movielens(shared_data: Path, tmp_path: Path) -> None:
         "movies.csv  9,742 items, text from title, genres",
         "kept 100,836  dropped 0   610 users  9,724 items  density 1.70 %",
     ]
+
+
+def test_a_file_beside_without_a_common_id_is_told(folder: Path) -> None:
+    (folder / "movies.csv").write_text("movieId,title\n007,Seven\n08,Eight\n", encoding="utf-8")
+    (folder / "users.csv").write_text("userId,age\nx1,24\n", encoding="utf-8")
+    talk = Talk()
+    run(folder, users="users.csv", talk=talk)
+    assert talk.warnings[:2] == [
+        "movies.csv: none of its items occurs in the interactions (ids as '007' here, '0' there); "
+        "leading zeros were lost in one of them",
+        "users.csv: none of its users occurs in the interactions (ids as 'x1' here, 'u0' there); "
+        "is 'userId' its column of ids?",
+    ]
+
+
+def test_triples_without_an_item_are_told(folder: Path) -> None:
+    (folder / "kg.csv").write_text("head,relation,tail\nm1,genre,drama\n", encoding="utf-8")
+    talk = Talk()
+    run(folder, triples="kg.csv", talk=talk)
+    assert talk.warnings == [
+        "kg.csv: no head or tail is an item id of the catalogue (heads as 'm1', items as '0'), so nothing can be "
+        "learned from it"
+    ]
+
+
+def test_decimal_commas_are_read_and_told(folder: Path) -> None:
+    def prepared_with(*values: str) -> Talk:
+        rows = [f"u{place % 3};i{place};{value};{T0 + place}" for place, value in enumerate(values)]
+        (folder / "ratings.csv").write_text("\n".join(["userId;movieId;rating;timestamp", *rows]), encoding="utf-8")
+        talk = Talk()
+        run(folder, talk=talk, split="random")
+        return talk
+
+    talk = prepared_with("4,5", "3", "2,25", "-1,0")
+    assert "ratings.csv: the comma in 'rating' is read as a decimal point" in talk.warnings
+    assert sorted(prepared(folder).interactions["value"].to_list()) == [-1.0, 2.25, 3.0, 4.5]
+    for values in (("4,5", "3.5"), ("1,234", "12"), ("4,5", "good")):
+        with pytest.raises(DataError, match="rating is not a number"):
+            prepared_with(*values)
+
+
+def test_a_date_that_cannot_be_read_is_told_with_file_and_column(folder: Path) -> None:
+    (folder / "ratings.csv").write_text("userId,movieId,date\nu1,1,09/22/2020\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"^ratings.csv: time column 'date': '09/22/2020' is no time$") as told:
+        run(folder)
+    assert (
+        told.value.hint
+        == "write dates as 2024-06-30, 2024-06-30 18:05:00 or 30.06.2024, or go without: --time-col none"
+    )
+
+
+def test_a_column_that_is_taken_is_no_guess_for_another_role(folder: Path) -> None:
+    with pytest.raises(DataError) as told:
+        run(folder, value_column="movieId")
+    assert told.value.message.endswith(
+        "column 'movieId' is taken as the value, and no other serves as the item (userId, movieId, rating, timestamp)"
+    )
+    assert told.value.hint == "for the value: --value-col COLUMN"

@@ -122,6 +122,8 @@ def test_a_user_who_says_what_is_wanted(workspace: Workspace) -> None:
         ("bert-infonce", {"user_text": "a", "history": ("i0",)}, "--history and --user-text say who", None),
         ("bert-infonce", {"new_items": "/no/such.csv"}, "no such file: /no/such.csv", "--items FILE"),
         ("bert-infonce", {"users": ("nobody",)}, "no user called 'nobody'", "recommend --history"),
+        ("bert-infonce", {"users": ("no (one)",)}, "no user called 'no (one)'", "recommend --history"),
+        ("bert-infonce", {"history": ("i0", "y z")}, "no item called 'y z'", "those with a comma in quotes"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line_with_the_next_step(
@@ -205,4 +207,4 @@ def test_users_by_their_texts_need_no_history(tmp_path: Path) -> None:
 def test_what_a_run_without_a_refit_misses_is_said(items: int, users: int, cost: str) -> None:
     facts = {"unreachable_items": items, "catalogue": 60, "popularity_users": users}
     told = _unfitted(SimpleNamespace(title="mf"), facts)  # type: ignore[arg-type]
-    assert told == f"run mf was not refitted on all that is known: {cost}; reccli finetune --refit mends that"
+    assert told == f"run mf was not refitted on all that is known: {cost}; its finetune with --refit mends that"

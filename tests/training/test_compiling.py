@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_bert import tiny_bert
@@ -57,6 +59,33 @@ def test_compiled_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_compiled_to_machine_code_is_the_same(tmp_path: Path) -> None:
     same_vectors_and_gradients(tmp_path, "inductor")
+
+
+def test_each_part_is_compiled_once_whatever_the_sizes(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def counting(graph: Any, inputs: Any) -> Any:
+        made.append(len(inputs))
+        return graph.forward
+
+    encoder, said = bert(tmp_path), list[str]()
+    tower = encoder.source.tower
+    tokens = tower.tokenise(["a", *("film " * length for length in (7, 3, 1, 5, 9, 2))])
+    plain = tower.encode(tokens, np.arange(7)).detach()
+    compile_parts(encoder, CPU, backend=counting, say=said.append)
+    assert said == [
+        "compiling the text model within the first step, which may take minutes; torch keeps the result for later runs"
+    ]
+    for _ in range(2):
+        encoder.train()
+        for texts in (np.arange(7), np.array([0]), np.array([1, 5]), np.array([3, 4, 6])):
+            found = tower.encode(tokens, texts)
+            torch.testing.assert_close(found.detach(), plain[texts])
+            found.sum().backward()
+        tower.encode(tokens, np.arange(7), micro_batch=3).sum().backward()
+        encoder.eval()
+        encoder.export_items()
+    assert len(made) == 1
 
 
 def test_encoders_without_such_parts_are_refused(tmp_path: Path) -> None:
