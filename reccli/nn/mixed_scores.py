@@ -52,7 +52,7 @@ class Deviations:
     def _of_scores(self, user_UD: Tensor) -> Tensor:
         """Return the variance of each user's scores from the scores, U."""
         total_U = torch.zeros(len(user_UD), dtype=torch.float64, device=user_UD.device)
-        for some_BD in self.item_ID.split(BLOCK):
+        for some_BD in torch.split(self.item_ID, BLOCK):
             total_U += (user_UD @ (some_BD - self.mean_D).T).double().square().sum(1)
         return (total_U / max(len(self.item_ID), 1)).to(user_UD.dtype)
 
