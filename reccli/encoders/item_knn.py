@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from reccli.api import Choices, ComponentSettings, Context, Histories, Range, TrainingData
+from reccli.api import Choices, Context, Histories, Range, TrainingData
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
-from reccli.nn.sparse_items import SparseItems
+from reccli.nn.sparse_items import SparseItems, SparseItemsSettings
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -46,11 +46,12 @@ class ItemKnn(SparseItems):
     ::
 
         score(u, i) = sum over j in the history, i among the nearest of j, of
-                      w_uj (y_i . y_j) / (|y_j|^(2a) |y_i|^(2b)) * o_ij / (o_ij + shrink)
+                      w_uj (1 + a_j)^(-r) (y_i . y_j) / (|y_j|^(2a) |y_i|^(2b)) * o_ij / (o_ij + shrink)
 
     with `y_i` item i's weighted interactions, one column a user (`settings.weighting`; divided by the power
-    `user_power` of the user's degree), `a` the history's power and `b` the item's (1/2 and 1/2 are the cosine), and
-    `o_ij` the users that both items share.
+    `user_power` of the user's degree), `a` the history's power and `b` the item's (1/2 and 1/2 are the cosine),
+    `o_ij` the users that both items share, `a_j` the entries that came after j, and `r` `settings.recency`, 0 without
+    an order.
 
     Args:
         settings.neighbours: Items kept for each item of a history, 50 to 2,000.
@@ -59,6 +60,7 @@ class ItemKnn(SparseItems):
         settings.history_power: How much less popular items of a history say, 0 to 1, or `auto`.
         settings.item_power: How much popularity is taken out of the score, 0 to 0.5, or `auto`.
         settings.shrink: Shared users at which a similarity counts half, 0 to 100.
+        settings.recency: How fast entries of a history count less with age, 0 to 1.5, or `auto`; needs an order.
 
     Shapes:
         histories -> sparse UI; items -> sparse II. The dense part has no columns.
@@ -88,7 +90,7 @@ class ItemKnn(SparseItems):
         [[0.0, 0.7099999785423279, 0.0], [0.7099999785423279, 0.0, 0.7099999785423279], [0.0, 0.7099999785423279, 0.0]]
     """
 
-    class Settings(ComponentSettings):
+    class Settings(SparseItemsSettings):
         """Settings of `item-knn`."""
 
         neighbours: Annotated[int, Choices((100, 200, 400, 800))] = Field(default=400, ge=1)
@@ -104,19 +106,16 @@ class ItemKnn(SparseItems):
         shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared users at which a similarity counts half: 0 to 100."""
 
-    def weights(self, data: TrainingData, context: Context) -> csr_matrix:
-        """Choose what is to be chosen, then find the neighbours on all training rows, II."""
-        return self._similar(data.train, self._choose(data, context)).T.tocsr()
-
-    def _similar(self, histories: Histories, powers: _Powers) -> csr_matrix:
-        """Return how much each item (row) of a history speaks for others (columns), the most telling kept, II."""
-        item_IU = _items(histories, powers)
+    def weights(self, histories: Histories, chosen: _Powers) -> csr_matrix:
+        """Find the most telling neighbours of each item of a history, II."""
+        item_IU = _items(histories, chosen)
         norm_I = np.asarray(item_IU.multiply(item_IU).sum(1), np.float64).ravel()
-        history_IU, item_IU = by_power(item_IU, norm_I, -powers.history), by_power(item_IU, norm_I, -powers.item)
+        history_IU, item_IU = by_power(item_IU, norm_I, -chosen.history), by_power(item_IU, norm_I, -chosen.item)
         settings = self.settings
-        return nearest(history_IU, item_IU, settings.neighbours, shrink=settings.shrink, same=True)
+        return nearest(history_IU, item_IU, settings.neighbours, shrink=settings.shrink, same=True).T.tocsr()
 
-    def _choose(self, data: TrainingData, context: Context) -> _Powers:
+    def choose(self, data: TrainingData, context: Context) -> _Powers:
+        """Return weighting and powers: what is given, or what is best on training rows that are held out."""
         given = self.settings
         variants = [
             (weighting, power)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from reccli.api import Choices, ComponentSettings, Context, Histories, TrainingData
+from reccli.api import Choices, Context, Histories, TrainingData
 from reccli.nn.local_ridge import largest_eigenvalue, local_ridge
 from reccli.nn.sparse_choice import Trial, trial
-from reccli.nn.sparse_items import SparseItems
+from reccli.nn.sparse_items import SparseItems, SparseItemsSettings
 from reccli.nn.spectral import normalised
 
 if TYPE_CHECKING:
@@ -35,17 +35,19 @@ class Slim(SparseItems):
     ::
 
         b_i = argmin |x_i - sum over j in N(i) of b_ij x_j|^2 + l |b_i|^2        X' = D_u^(-p) X, column i is x_i
-        score(u, i) = sum over j in the history of  w_uj b_ij
+        score(u, i) = sum over j in the history of  w_uj (1 + a_j)^(-r) b_ij
 
     with `N(i)` the items that foretell i best alone (`settings.neighbours` of them), `l` the penalty (`settings.l2`
-    times the largest eigenvalue of the Gram matrix) and `p` the power of the users' degrees. `ease` is the same with
-    all other items in `N(i)`. For catalogues whose Gram matrix is beyond memory, or whose spectrum is too long for
-    `ease`: neither is built here, and memory grows with items times neighbours.
+    times the largest eigenvalue of the Gram matrix), `p` the power of the users' degrees, `a_j` the entries that came
+    after j, and `r` `settings.recency`, 0 without an order. `ease` is the same with all other items in `N(i)`. For
+    catalogues whose Gram matrix is beyond memory, or whose spectrum is too long for `ease`: neither is built here, and
+    memory grows with items times neighbours.
 
     Args:
         settings.neighbours: Items each item is predicted from, 50 to 500.
         settings.l2: Penalty relative to the largest eigenvalue of the Gram matrix, 0.0005 to 0.1, or `auto`.
         settings.user_power: How much less a row of a user with a long history counts, 0 to 0.5, or `auto`.
+        settings.recency: How fast entries of a history count less with age, 0 to 1.5, or `auto`; needs an order.
 
     Shapes:
         histories -> sparse UI; items -> sparse II. The dense part has no columns.
@@ -72,7 +74,7 @@ class Slim(SparseItems):
         [[0.0, 0.43, 0.0], [0.77, 0.0, 0.77], [0.0, 0.43, 0.0]]
     """
 
-    class Settings(ComponentSettings):
+    class Settings(SparseItemsSettings):
         """Settings of `slim`."""
 
         neighbours: Annotated[int, Choices((100, 200, 400))] = Field(default=200, ge=1)
@@ -82,13 +84,12 @@ class Slim(SparseItems):
         user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
 
-    def weights(self, data: TrainingData, context: Context) -> csr_matrix:
-        """Choose what is to be chosen, then solve on all training rows, II."""
-        chosen = self._choose(data, context)
-        (weight_II,) = _weights(data.train, chosen.user_power, [chosen.l2], self.settings.neighbours)
+    def weights(self, histories: Histories, chosen: _Choice) -> csr_matrix:
+        """Solve on histories, II."""
+        (weight_II,) = _weights(histories, chosen.user_power, [chosen.l2], self.settings.neighbours)
         return weight_II
 
-    def _choose(self, data: TrainingData, context: Context) -> _Choice:
+    def choose(self, data: TrainingData, context: Context) -> _Choice:
         """Try powers with few penalties and neighbours, then penalties with the best power and all neighbours."""
         given = self.settings
         powers = USER_POWERS if given.user_power == "auto" else (given.user_power,)

@@ -13,8 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
-from reccli.errors import ConfigError
-from reccli.nn.history_age import aged
+from reccli.nn.history_age import aged, require_order
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import trial
 from reccli.nn.sparse_table import SparseTable
@@ -31,7 +30,7 @@ EXPONENTS = (0.2, 0.3, 0.4, 0.5, 0.6)
 PENALTIES = (0.0, 0.1, 0.2, 0.4)
 ONE_HOPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 ITEM_POWERS = (0.0, 0.1, 0.2, 0.3, 0.5)
-RECENCIES = (0.0, 0.3, 0.6, 0.9, 1.2)
+RECENCIES = (0.0, 0.3, 0.6, 0.9, 1.2, 1.5)
 CHOOSING_USERS = 4096
 
 
@@ -60,7 +59,7 @@ class Spectral(Encoder):
         settings.user_power: There: how much less a user with a long history counts, 0.5 to 1 (p).
         settings.item_power: There: how much popularity is taken out of the score, 0 to 0.5 (q), or `auto`.
         settings.neighbours: There: items kept for each item of a history, 50 to 2,000.
-        settings.recency: How fast entries of a history count less with age, 0 (not at all) to 1.2, or `auto`.
+        settings.recency: How fast entries of a history count less with age, 0 (not at all) to 1.5, or `auto`.
         settings.held_out: Share of training rows held out where something is `auto`, 0.05 to 0.3.
 
     Shapes:
@@ -109,8 +108,8 @@ class Spectral(Encoder):
         """With `one_hop`: how much popularity is taken out of the score, 0 to 0.5, or `auto`."""
         neighbours: int = Field(default=400, ge=1)
         """With `one_hop`: items kept for each item of a history, 50 to 2,000."""
-        recency: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.4))] = 0.0
-        """How fast entries of a history count less with age: 0 (not at all) to 1.2, or `auto`; needs an order."""
+        recency: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.4))] = "auto"
+        """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
         held_out: float = Field(default=0.1, gt=0, lt=1)
         """Share of training rows held out where something is `auto`: 0.05 to 0.3."""
 
@@ -136,11 +135,7 @@ class Spectral(Encoder):
             self._keep(np.zeros((data.n_items, 1), np.float32), np.zeros((data.n_items, 1), np.float32), 0.0)
             self.table = SparseTable() if self.settings.one_hop else None
             return
-        if self.settings.recency not in ("auto", 0.0) and not data.ordered:
-            raise ConfigError(
-                "encoder.recency needs an order, and a split that hides what came later",
-                hint="leave it out, or: reccli prepare --split temporal",
-            )
+        require_order(self.settings.recency, ordered=data.ordered)
         chosen = self._choose(data, context)
         generator = context.numpy_generator("spectral")
         found = spectrum(data.train, chosen.rank, generator=generator, n_iter=self.settings.n_iter)

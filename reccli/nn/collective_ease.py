@@ -19,7 +19,7 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.search import Choices
 from reccli.errors import ConfigError
 from reccli.nn.held_out import hold_out, ndcg
-from reccli.nn.history_age import aged
+from reccli.nn.history_age import RECENCIES, aged, require_order
 from reccli.nn.spectral import Spectrum, decompose, fold_in, normalised
 from reccli.nn.vocabulary import Vocabulary
 
@@ -31,7 +31,6 @@ Amount = Annotated[float, Field(ge=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 USER_POWERS = (0.0, 0.25, 0.5)
 WORDS = (0.0, 8.0, 32.0)
-RECENCIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 FEWEST = 3
 CHOOSING_USERS, MOST_FOLDS = 4096, 3  # one holdout of few users can prefer a poor power by chance
 CHOOSING_RANK = 1024  # powers can be told apart with fewer components; what words are worth cannot
@@ -109,11 +108,7 @@ class CollectiveEase(nn.Module):
         self._keep(*nothing, recency=0.0)
         if context.restoring:
             return
-        if given.recency not in ("auto", 0.0) and not data.ordered:
-            raise ConfigError(
-                "encoder.recency needs an order, and a split that hides what came later",
-                hint="leave it out, or: reccli prepare --split temporal",
-            )
+        require_order(given.recency, ordered=data.ordered)
         self._ordered, self._text_VI = data.ordered, self._read(data)
         free = {given.l2, given.user_power} | ({given.recency} if data.ordered else set())
         free |= {given.words} if self._text_VI is not None else set()

@@ -8,8 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories
+from reccli.errors import ConfigError
 
-__all__ = ["aged", "ages"]
+__all__ = ["RECENCIES", "aged", "ages", "require_order"]
+
+RECENCIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Exponents to choose from."""
+
+
+def require_order(recency: float | str, *, ordered: bool) -> None:
+    """Refuse an exponent of ages where nothing came later than anything else.
+
+    Raises:
+        ConfigError: It is given, not 0, and there is no order to go by.
+    """
+    if recency not in ("auto", 0.0) and not ordered:
+        raise ConfigError(
+            "encoder.recency needs an order, and a split that hides what came later",
+            hint="leave it out, or: reccli prepare --split temporal",
+        )
 
 
 def ages(histories: Histories) -> npt.NDArray[np.int64]:

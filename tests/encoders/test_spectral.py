@@ -170,6 +170,6 @@ def test_one_hop_is_chosen_where_neighbours_alone_tell() -> None:
 
 def test_what_is_not_asked_for_is_not_stored() -> None:
     _, data = some_data()
-    encoder = Spectral(Spectral.Settings(rank=4, exponent=0.5))
+    encoder = Spectral(Spectral.Settings(rank=4, exponent=0.5, recency=0.0))
     encoder.setup(data, Context())
     assert set(encoder.state_dict()) == {"item_IR", "history_IR"}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.sparse import csr_matrix
 
-from reccli.api import ComponentSettings, Context, Histories, TrainingData
-from reccli.nn.sparse_items import SparseItems
+from reccli.api import Context, Histories, TrainingData
+from reccli.errors import ConfigError
+from reccli.nn.sparse_items import SparseItems, SparseItemsSettings
 
 
 class Given(SparseItems):
     """Weights 1, 2 and 4."""
 
-    class Settings(ComponentSettings):
-        """None."""
+    class Settings(SparseItemsSettings):
+        """None of its own."""
 
-    def weights(self, data: TrainingData, context: Context) -> csr_matrix:
+    def choose(self, data: TrainingData, context: Context) -> None:
+        return None
+
+    def weights(self, histories: Histories, chosen: None) -> csr_matrix:
         return csr_matrix(np.array([[0, 1, 0], [2, 0, 4], [0, 0, 0]], np.float32))
 
 
@@ -30,12 +35,46 @@ def test_scores_are_sums_over_histories() -> None:
 
 
 def test_a_run_that_is_opened_again_waits_for_its_weights() -> None:
-    train = Histories.from_arrays([0], [0], n_users=1, n_items=3)
-    encoder, again = Given(), Given()
-    encoder.setup(TrainingData(train), Context())
-    again.setup(TrainingData(train), Context(restoring=True))
+    train = Histories.from_arrays([0, 0], [0, 1], n_users=1, n_items=3, time_E=[1, 2])
+    data = TrainingData(train, ordered=True)
+    encoder, again = Given(Given.Settings(recency=0.5)), Given(Given.Settings(recency=0.5))
+    encoder.setup(data, Context())
+    again.setup(data, Context(restoring=True))
     assert (again.n_items, again.export_sparse_items().nnz) == (3, 0)
     present = again.state_dict(keep_vars=True)
     for name, value in encoder.state_dict().items():
         present[name].data = value
     assert (again.export_sparse_items() != encoder.export_sparse_items()).nnz == 0
+    np.testing.assert_allclose(again.export_sparse_users(train).toarray(), [[2**-0.5, 1.0, 0.0]], rtol=1e-6)
+
+
+class NextOne(Given):
+    """Each item speaks for the next one of 60 in a ring."""
+
+    def weights(self, histories: Histories, chosen: None) -> csr_matrix:
+        return csr_matrix(np.roll(np.eye(60, dtype=np.float32), 1, axis=0))
+
+
+def walks(*, ordered: bool) -> TrainingData:
+    """Old items at random, then four steps along the ring: the last item tells the next."""
+    draw = np.random.default_rng(0)
+    start_U, old_U8 = draw.integers(60, size=300), draw.integers(60, size=(300, 8))
+    item_UL = np.concatenate([old_U8, (start_U[:, None] + np.arange(4)) % 60], axis=1)
+    user_E, item_E = np.repeat(np.arange(300), 12), item_UL.ravel()
+    rows = Histories.from_arrays(user_E, item_E, n_users=300, n_items=60, time_E=np.arange(len(item_E)))
+    return TrainingData(rows, ordered=ordered)
+
+
+def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
+    lines: list[str] = []
+    for ordered in (False, True):
+        encoder = NextOne()
+        encoder.setup(walks(ordered=ordered), Context(say=lines.append))
+        assert (float(encoder.recency) > 0) == ordered
+    assert len(lines) == 1
+    assert lines[0].startswith("histories age by the power ")
+
+
+def test_ages_without_an_order_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.recency needs an order"):
+        NextOne(NextOne.Settings(recency=0.5)).setup(walks(ordered=False), Context())
