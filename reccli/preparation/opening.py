@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reccli import registry
 from reccli.api.reader import Table
@@ -16,8 +16,6 @@ from reccli.preparation.reading import Source
 from reccli.preparation.splits import TEST, TRAIN, VALID
 
 if TYPE_CHECKING:
-    from reccli.preparation.assembly import Interactions
-    from reccli.preparation.surroundings import Surroundings
     from reccli.settings import PrepareSettings
 
 __all__ = ["Given", "Opened", "SideFile", "open_all", "stamp"]
@@ -82,20 +80,6 @@ class Opened:
     digests: dict[str, Future[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-    def describe(self, made: Interactions, around: Surroundings) -> list[dict[str, Any]]:
-        """Describe every file for the facts: what was found, and what its columns are used for."""
-        entries: list[dict[str, Any]] = []
-        labels = [label for label in self.files if label not in ("items", "users", "triples")]
-        for number, (label, source) in enumerate(zip(labels, self.interactions, strict=True)):
-            entry = _entry(label, source.table, source.roles, made.source_rows[number])
-            entries.append(entry | {"time_unit": made.facts["time_unit"]})
-        for kind, side in (("items", self.items), ("users", self.users), ("triples", self.triples)):
-            if side is not None:
-                count = around.counts.get("triples_read" if kind == "triples" else f"{kind}_rows", 0)
-                entry = _entry(kind, side.table, side.roles, count)
-                entries.append(entry | ({"text": around.facts["text_columns"]} if kind == "items" else {}))
-        return entries
 
 
 def open_all(given: Given, settings: PrepareSettings, *, scratch: Path) -> Opened:
@@ -223,14 +207,3 @@ def stamp(path: Path) -> tuple[int, int, int]:
     """Identity, size and time of a file."""
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _entry(kind: str, table: Table, roles: Mapping[str, str], rows: int) -> dict[str, Any]:
-    return {
-        "kind": kind.partition(".")[0],
-        "input": kind,
-        "name": table.path.name,
-        "rows": rows,
-        "found": dict(table.found),
-        "roles": dict(roles),
-    }

@@ -8,7 +8,7 @@ from reccli import registry
 
 if TYPE_CHECKING:
     from reccli.api import Context, TrainingData
-    from reccli.stages.finetune_run import Job
+    from reccli.stages.finetune_job import Job
     from reccli.training.model import ScoringModel
 
 __all__ = ["build_model"]

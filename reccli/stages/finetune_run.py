@@ -6,59 +6,28 @@ U users, I items, S stored vector.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reccli import failpoint, registry
 from reccli.api.vectors import MixedVectors
-from reccli.artifacts import Prepared, vectors_frame
+from reccli.artifacts import vectors_frame
 from reccli.errors import DataError
 from reccli.manifest import Manifest
-from reccli.settings import FinetuneSettings
-from reccli.stages.common import Control
-from reccli.stages.starting import Start
+from reccli.stages.finetune_job import Job
 from reccli.training.health_log import health_of
-from reccli.workspace import Draft, Version, Workspace
+from reccli.workspace import Draft
 
 if TYPE_CHECKING:
-    import torch
-
     from reccli.api import Sampler, TrainingData
     from reccli.training.checkpoint import Checkpoints
     from reccli.training.model import ScoringModel
-    from reccli.training.resolving import Recipe
     from reccli.training.task import Outcome
     from reccli.training.validation import Validator
 
-__all__ = ["Job", "build_run", "checkpoints_of"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that one fine-tuning reads; the data without what it starts from."""
-
-    workspace: Workspace
-    prepared: Prepared
-    data: TrainingData
-    start: Start | None
-    recipe: Recipe
-    device: torch.device
-    control: Control
-    epochs: int
-    teachers: tuple[Version, ...] = ()
-    calibration: Mapping[str, Any] | None = None
-
-    @property
-    def settings(self) -> FinetuneSettings:
-        """Settings without gaps."""
-        return self.recipe.settings
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Parts that the data is of."""
-        return self.prepared.trained_parts(refit=self.settings.refit, as_of=self.settings.as_of)
+__all__ = ["build_run", "checkpoints_of"]
 
 
 def build_run(job: Job, draft: Draft, manifest: Manifest) -> None:

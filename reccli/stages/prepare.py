@@ -122,6 +122,7 @@ def _unchanged(opened: Opened) -> Iterator[None]:
 
 def _build(draft: Draft, manifest: Manifest, opened: Opened, settings: PrepareSettings, control: Control) -> None:
     from reccli.preparation.assembly import assemble
+    from reccli.preparation.describing import described
     from reccli.preparation.surroundings import surround
 
     made = assemble(opened.interactions, settings, check_stop=control.check_stop)
@@ -138,7 +139,7 @@ def _build(draft: Draft, manifest: Manifest, opened: Opened, settings: PrepareSe
     draft.write("leakage", made.leakage)
     manifest.seed = settings.seed
     manifest.counts = made.counts | around.counts
-    manifest.facts = made.facts | around.facts | {"files": opened.describe(made, around)}
+    manifest.facts = made.facts | around.facts | {"files": described(opened, made, around)}
     for entry in manifest.facts["files"]:
         manifest.inputs[entry["input"]].rows = entry["rows"]
 

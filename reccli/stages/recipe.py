@@ -22,7 +22,8 @@ from reccli.errors import (
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, run_stage
-from reccli.stages.finetune import determinants_of, finetune, job_of
+from reccli.stages.finetune_job import determinants_of, job_of
+from reccli.stages.finetune_one import finetune_one
 from reccli.stages.starting import UnreadError
 from reccli.training.recipes import Candidate, picked
 from reccli.workspace import Draft, Version, Workspace
@@ -92,7 +93,7 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     adopted = _adopt(workspace, prepared, best, name, control)
     if settings.refit:
         final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
-        return finetune(workspace, final, control, prepared)
+        return finetune_one(workspace, final, control, prepared)
     return _told(workspace, adopted, best)
 
 
@@ -172,7 +173,7 @@ def _tried(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned],
         control.check_stop()
         control.say(f"trying {candidate.encoder}: {candidate.why}")
         try:
-            version = finetune(workspace, settings, control, prepared).version
+            version = finetune_one(workspace, settings, control, prepared).version
         except LEFT_OUT as error:
             if isinstance(error, ConfigError) and _is_mistake(workspace, prepared, settings):
                 raise

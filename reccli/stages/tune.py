@@ -25,7 +25,7 @@ from reccli.stages.common import Control, StageResult, manifest_of, run_stage
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:
-    from reccli.stages.finetune_run import Job
+    from reccli.stages.finetune_job import Job
     from reccli.stages.tune_attempt import Attempt
     from reccli.stages.tune_search import Search
     from reccli.stages.tune_study import Study
@@ -198,7 +198,8 @@ def _finish(search: Search, study: Study, made: list[Attempt], signal: int | Non
 
 def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | None:
     """Return the run of the best trial; it is trained again where no process could store it, unless a signal came."""
-    from reccli.stages.finetune import determinants_of, finetune
+    from reccli.stages.finetune_job import determinants_of
+    from reccli.stages.finetune_one import finetune_one
 
     settings, job = _best_job(search, best.values)
     control = replace(_patient(search.control), task=search.control.task)
@@ -211,7 +212,7 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
     else:
         control = replace(control, stop=lambda: None)
     try:
-        return finetune(search.workspace, settings, control, search.job.prepared).version
+        return finetune_one(search.workspace, settings, control, search.job.prepared).version
     except LockedError as error:
         control.warn(f"the run of the best trial is not stored: {error.message}; {GO_ON}")
         return None
@@ -219,7 +220,7 @@ def _best_run(search: Search, best: Attempt, signal: int | None) -> Version | No
 
 def _best_job(search: Search, values: Mapping[str, Any]) -> tuple[FinetuneSettings, Job]:
     """Return the settings of a trial, with gaps, and what a training with them reads."""
-    from reccli.stages.finetune import varied_job_of
+    from reccli.stages.finetune_job import varied_job_of
     from reccli.training.search_space import applied
 
     settings = applied(search.base, values)

@@ -10,8 +10,7 @@ from reccli.artifacts import Prepared
 from reccli.errors import ConfigError, DataError
 from reccli.settings import FinetuneSettings, TuneSettings
 from reccli.stages.common import Control, manifest_of
-from reccli.stages.finetune import determinants_of, job_of
-from reccli.stages.finetune_run import Job
+from reccli.stages.finetune_job import Job, determinants_of, job_of
 from reccli.training.search_space import Parameter
 from reccli.workspace import Workspace
 

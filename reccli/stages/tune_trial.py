@@ -16,8 +16,8 @@ from reccli.errors import DivergedError, LockedError, OutOfMemoryError
 from reccli.manifest import Manifest
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, manifest_of, run_stage
-from reccli.stages.finetune import determinants_of, varied_job_of
-from reccli.stages.finetune_run import Job, build_run, checkpoints_of
+from reccli.stages.finetune_job import Job, determinants_of, varied_job_of
+from reccli.stages.finetune_run import build_run, checkpoints_of
 from reccli.stages.tune_attempt import Measured
 from reccli.training.search_space import applied
 from reccli.workspace import Draft, Workspace

@@ -14,6 +14,7 @@ from reccli.errors import ConfigError, DataError, DivergedError, Interrupted, Mi
 from reccli.settings import FinetuneSettings
 from reccli.stages import recipe as stage
 from reccli.stages.common import Control
+from reccli.stages.finetune import finetune
 from reccli.stages.recipe import finetune_by_recipe
 from reccli.training.recipes import Candidate
 from reccli.workspace import Version, Workspace
@@ -138,7 +139,7 @@ def test_a_mistake_in_what_was_set_ends_it_although_others_could_be_trained(
 
 def test_what_only_a_training_can_use_leaves_closed_forms_out(workspace: Workspace) -> None:
     given = FinetuneSettings(encoder="ease", name="old", device="cpu", threads=1)
-    stage.finetune(workspace, given, Control())
+    stage.finetune_one(workspace, given, Control())
     warned: list[str] = []
     finetune_by_recipe(workspace, settings(teacher=("old",)), Control(warn=warned.append))
     assert warned[0] == "ease is left out: teacher: encoder 'ease' cannot be taught a ranking"
@@ -166,14 +167,14 @@ def test_a_plan_trains_nothing(workspace: Workspace) -> None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    real = stage.finetune
+    real = stage.finetune_one
 
     def finetune(workspace: Workspace, given: FinetuneSettings, *rest: Any) -> Any:
         if given.encoder in names:
             raise DivergedError(f"{given.encoder} ran away")
         return real(workspace, given, *rest)
 
-    monkeypatch.setattr(stage, "finetune", finetune)
+    monkeypatch.setattr(stage, "finetune_one", finetune)
 
 
 def test_an_encoder_that_fails_is_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +216,7 @@ def test_nothing_is_prepared(tmp_path: Path) -> None:
 
 
 def test_finetune_follows_a_recipe_that_it_is_given(workspace: Workspace) -> None:
-    result = stage.finetune(workspace, settings(), Control(dry_run=True))
+    result = finetune(workspace, settings(), Control(dry_run=True))
     assert result.why == ("5 encoders are to be compared",)
 
 
