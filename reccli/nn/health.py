@@ -14,7 +14,9 @@ from torch.nn import functional
 __all__ = ["DEAD", "alignment", "dead_share", "effective_rank", "mean_cosine", "uniformity", "unit"]
 
 DEAD = 1e-4
-"""A dimension is dead where its variance is at most this share of the mean variance of all dimensions."""
+"""A dimension is dead where its variance is at most this share of its own mean square: a constant, but for noise."""
+NOTHING = 1e-14
+"""It is dead, too, where its mean square is at most this share of all: rounding in float32."""
 SMALLEST = 1e-4
 """Singular values below this share of the largest are rounding in float32, and count as 0."""
 
@@ -76,9 +78,13 @@ def effective_rank(vector_ND: Tensor) -> float:
 
 
 def dead_share(vector_ND: Tensor) -> float:
-    """Return the share of dimensions whose variance is at most `DEAD` times the mean variance of all dimensions.
+    """Return the share of dimensions that tell no two vectors apart: constants, zeros, and what is rounding alone.
 
-    Vectors that all coincide have no variance at all: every dimension is dead.
+    Each dimension is held against itself, and not against the others: components of a closed form, which come in the
+    order of their size, are small in the end and not dead. How few of them matter is what `effective_rank` says.
+    Vectors that all coincide have dead dimensions alone.
     """
+    square_D = vector_ND.square().mean(0)
     variance_D = (vector_ND - vector_ND.mean(0)).square().mean(0)
-    return float((variance_D <= DEAD * variance_D.mean()).double().mean())
+    dead_D = (variance_D <= DEAD * square_D) | (square_D <= NOTHING * square_D.sum())
+    return float(dead_D.double().mean())

@@ -57,14 +57,24 @@ def test_effective_rank_of_known_cases() -> None:
 
 
 def test_dead_dimensions_against_loops() -> None:
-    vector = draw(50, 4)
-    vector[:, 1] = 0.5 + 1e-4 * vector[:, 1]  # varies, but a millionth as much as the others
+    vector = draw(50, 6)
+    vector[:, 1] = 0.5 + 1e-4 * vector[:, 1]  # a constant, but for noise
+    vector[:, 2] *= 1e-5  # small, and it tells vectors apart
     vector[:, 3] = 2.0
-    variances = []
-    for column in vector.T.tolist():
-        mean = sum(column) / 50
-        variances.append(sum((value - mean) ** 2 for value in column) / 50)
-    limit = 1e-4 * sum(variances) / 4
-    assert [variance <= limit for variance in variances] == [False, True, False, True]
-    assert dead_share(vector) == 0.5
+    vector[:, 4] *= 1e-9  # rounding of the others
+    vector[:, 5] = 0.0
+    columns = vector.T.tolist()
+    whole = sum(value**2 for column in columns for value in column) / 50
+    dead = []
+    for column in columns:
+        mean, square = sum(column) / 50, sum(value**2 for value in column) / 50
+        variance = sum((value - mean) ** 2 for value in column) / 50
+        dead.append(variance <= 1e-4 * square or square <= 1e-14 * whole)
+    assert dead == [False, True, False, True, True, True]
+    assert dead_share(vector) == pytest.approx(4 / 6)
     assert dead_share(torch.ones(5, 3)) == 1.0
+
+
+def test_small_components_of_a_closed_form_are_not_dead() -> None:
+    """As of EASE, whose components come in the order of their size."""
+    assert dead_share(unit(draw(200, 40) * 0.8 ** torch.arange(40.0, dtype=torch.float64))) == 0.0
