@@ -188,7 +188,12 @@ class CollectiveEase(nn.Module):
         return PENALTIES if self._given.l2 == "auto" else [self._given.l2]
 
     def _choose(self, data: TrainingData) -> Choice:
-        """Try powers and penalties, then with all components words and penalties, then how fast histories age."""
+        """Try powers and penalties, then with all components words and penalties, then how fast histories age.
+
+        All holdouts count for the powers, which differ by little; the first one alone for what comes after: with all
+        components each further holdout costs as much again (23 CPU seconds on ml-latest-small, where all holdouts of
+        the first stage take 13), and on two of its splits all three chose what the first chose.
+        """
         holdouts = self._holdouts(data)
         first = list(self._choices())
         if not holdouts:
