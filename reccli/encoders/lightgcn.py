@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData, Walk
 from reccli.nn.propagation import Propagation
-from reccli.nn.tables import first_vectors, look_up, random_table, spectral_start, start_of, table_from
+from reccli.nn.tables import first_vectors, look_up, user_item_tables
 
 __all__ = ["LightGCN"]
 
@@ -94,16 +94,11 @@ class LightGCN(Encoder):
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the tables and the graph."""
         self.n_items = data.n_items
-        generator = context.generator("lightgcn tables")
-        dim, std = self.settings.dim, self.settings.std
-        if start_of(self.settings.start, data.task) == "random" or context.restoring:
-            self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
-            self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
-        else:
-            user_UR, item_IR = spectral_start(data, context, dim)
-            self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
-            self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
-        self.propagation = Propagation(data.train, self.settings.layers)
+        given = self.settings
+        self.user_UD, self.item_ID = user_item_tables(
+            data, context, given.dim, start=given.start, std=given.std, name="lightgcn"
+        )
+        self.propagation = Propagation(data.train, given.layers)
         self._walk: Walk | None = None
         self._ends: tuple[Tensor, Tensor] | None = None
 

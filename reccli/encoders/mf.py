@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
-from reccli.nn.tables import first_vectors, look_up, random_table, spectral_start, start_of, table_from
+from reccli.nn.tables import first_vectors, look_up, user_item_tables
 
 __all__ = ["MF"]
 
@@ -88,15 +88,10 @@ class MF(Encoder):
     def setup(self, data: TrainingData, context: Context) -> None:
         """Build the two tables."""
         self.n_items = data.n_items
-        generator = context.generator("mf tables")
-        dim, std = self.settings.dim, self.settings.std
-        if start_of(self.settings.start, data.task) == "random" or context.restoring:
-            self.user_UD = random_table(data.n_users, dim, std=std, generator=generator)
-            self.item_ID = random_table(data.n_items, dim, std=std, generator=generator)
-            return
-        user_UR, item_IR = spectral_start(data, context, dim)
-        self.user_UD = table_from(user_UR, dim, std=std, generator=generator)
-        self.item_ID = table_from(item_IR, dim, std=std, generator=generator)
+        given = self.settings
+        self.user_UD, self.item_ID = user_item_tables(
+            data, context, given.dim, start=given.start, std=given.std, name="mf"
+        )
 
     def users(self, batch: Batch) -> Tensor:
         """Return the rows of the batch's users, BD."""

@@ -14,7 +14,16 @@ from reccli.api.component import Context
 from reccli.api.data import TrainingData
 from reccli.nn.spectral import normalised, spectrum
 
-__all__ = ["first_vectors", "item_table", "look_up", "random_table", "spectral_start", "start_of", "table_from"]
+__all__ = [
+    "first_vectors",
+    "item_table",
+    "look_up",
+    "random_table",
+    "spectral_start",
+    "start_of",
+    "table_from",
+    "user_item_tables",
+]
 
 Float32 = npt.NDArray[np.float32]
 LEARNED = ("graph_views", "negative_sampling")
@@ -67,6 +76,22 @@ def first_vectors(offered: Mapping[str, int], size: int, *, start: str, task: st
         if name in offered and f"{name}_users" in offered:
             return frozenset({name, f"{name}_users"})
     return frozenset({"spectral"}) if offered.get("spectral", 0) >= size else frozenset()
+
+
+def user_item_tables(
+    data: TrainingData, context: Context, size: int, *, start: str, std: float, name: str
+) -> tuple[nn.Parameter, nn.Parameter]:
+    """Return tables of user and of item vectors, UD and ID; arguments as of `item_table`."""
+    generator = context.generator(f"{name} tables")
+    if start_of(start, data.task) == "random" or context.restoring:
+        user_UD, item_ID = (
+            random_table(rows, size, std=std, generator=generator) for rows in (data.n_users, data.n_items)
+        )
+    else:
+        user_UD, item_ID = (
+            table_from(part, size, std=std, generator=generator) for part in spectral_start(data, context, size)
+        )
+    return user_UD, item_ID
 
 
 def item_table(data: TrainingData, context: Context, size: int, *, start: str, std: float, name: str) -> nn.Parameter:

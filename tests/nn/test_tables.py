@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from reccli.api import Context
-from reccli.nn.tables import item_table, spectral_start, table_from
+from reccli.nn.tables import item_table, random_table, spectral_start, table_from, user_item_tables
 from reccli.testing import checkerboard
 
 
@@ -57,3 +57,19 @@ def test_item_tables_start_as_their_task_asks() -> None:
     assert not torch.equal(tables["auto", "ranking"], tables["random", "ranking"])
     restored = item_table(world.data, Context(seed=3, restoring=True), 4, start="spectrum", std=0.1, name="some")
     assert torch.equal(restored, tables["random", "ranking"])  # what is loaded takes its place
+
+
+def test_tables_of_users_and_items_draw_one_after_the_other() -> None:
+    data, context = checkerboard().data, Context(seed=3)
+    user, item = user_item_tables(data, context, 4, start="random", std=0.2, name="some")
+    draw = context.generator("some tables")
+    for table, rows in ((user, data.n_users), (item, data.n_items)):
+        torch.testing.assert_close(table.detach(), random_table(rows, 4, std=0.2, generator=draw).detach())
+    rated = user_item_tables(replace(data, task="rating"), context, 4, start="auto", std=0.2, name="some")
+    assert torch.equal(rated[0], user)
+    spectral = user_item_tables(data, context, 4, start="auto", std=0.2, name="some")
+    draw = context.generator("some tables")
+    for table, part in zip(spectral, spectral_start(data, context, 4), strict=True):
+        torch.testing.assert_close(table.detach(), table_from(part, 4, std=0.2, generator=draw).detach())
+    opened = user_item_tables(data, replace(context, restoring=True), 4, start="spectrum", std=0.2, name="some")
+    assert torch.equal(opened[1], item)
