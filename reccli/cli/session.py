@@ -1,18 +1,14 @@
-"""One run of a stage from the command line: settings, control, log, rendering."""
+"""One run of a stage from the command line: settings, control, rendering."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import time
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reccli.cli import signals
+from reccli.cli.log import Log
 from reccli.cli.options import Common
 from reccli.cli.output import result_json, result_line, talk, warning
 from reccli.cli.progress import make_task
@@ -21,41 +17,7 @@ if TYPE_CHECKING:
     from reccli.stages.common import Control, StageResult
     from reccli.workspace import Workspace
 
-__all__ = ["Log", "run_stage_command"]
-
-
-class Log:
-    """A log of JSON lines under `logs/<utc>-<id>/`; a log that cannot be written costs one warning, never the run."""
-
-    def __init__(self, workspace: Path, extra: Path | None) -> None:
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-        self.folder = workspace / "logs" / name
-        self.extra = extra
-        self.broken = False
-        self.start = time.monotonic()
-
-    def record(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Append one record."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, "event": event, **fields}, default=str)
-        paths = [self.folder / "log.jsonl", *([self.extra] if self.extra else [])]
-        for path in paths:
-            self._write(path, line + "\n", "a")
-
-    def result(self, body: Mapping[str, Any]) -> None:
-        """Write the run's result."""
-        self._write(self.folder / "result.json", json.dumps(body, default=str) + "\n", "w")
-
-    def _write(self, path: Path, text: str, mode: str) -> None:
-        if self.broken:
-            return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open(mode, encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            self.broken = True
-            warning(f"no log is written: {error.strerror}: {path}")
+__all__ = ["run_stage_command"]
 
 
 def run_stage_command(
@@ -80,65 +42,59 @@ def run_stage_command(
         results_first: What was found before a signal is shown, and then that it came.
     """
     from reccli.config import resolve
-    from reccli.stages.common import Control
     from reccli.workspace import Workspace
 
     resolved = resolve(
         stage, flags=flags, sets=(*extra_sets, *common.sets), config=common.config, workspace=common.workspace
     )
     _environment(resolved.settings, common)
-    log = Log(common.workspace, common.log_file)
+    log = Log(common.workspace, common.log_file, dry=common.dry_run)
+    control = _control(common, log)
     changed = {name: source for name, source in resolved.sources.items() if source != "default"}
+    log.record("settings", {"stage": stage, "settings": resolved.settings.model_dump(mode="json"), "sources": changed})
+    if common.verbose:
+        for name, source in sorted(changed.items()):
+            control.say(f"{stage}.{name} from {source}")
+    result = call(Workspace(common.workspace, verify=common.verify), resolved.settings, control)
+    if not results_first:
+        control.check_stop()  # a signal that came while committing: what is done stays, what would follow must not
+    body = _body(result)
+    log.result(body)
+    if not common.json:
+        _render(result, common, talk if data_on_stdout else result_line)
+    elif not data_on_stdout:
+        result_json(body)
+    if results_first:
+        control.check_stop("run the same command again to go on")
+    return result
+
+
+def _control(common: Common, log: Log) -> Control:
+    """Return how the stage is run: what it says goes to people, unless they want quiet, and to the log."""
+    from reccli.stages.common import Control
+
     quiet = common.quiet or common.json
 
     def say(line: str) -> None:
-        log_record("say", {"line": line})
+        log.record("say", {"line": line})
         if not quiet:
             talk(line)
 
     def warn(line: str) -> None:
-        log_record("warning", {"line": line})
+        log.record("warning", {"line": line})
         warning(line)
 
-    records: list[tuple[str, Mapping[str, Any]]] = []
-
-    def log_record(event: str, fields: Mapping[str, Any]) -> None:
-        # Kept back until the workspace exists: a refused command leaves no folder behind.
-        records.append((event, fields))
-        if common.workspace.is_dir() and not common.dry_run:
-            for name, body in records:
-                log.record(name, body)
-            records.clear()
-
-    log_record("settings", {"stage": stage, "settings": resolved.settings.model_dump(mode="json"), "sources": changed})
-    if common.verbose:
-        for name, source in sorted(changed.items()):
-            say(f"{stage}.{name} from {source}")
-    control = Control(
+    return Control(
         force=common.force,
         dry_run=common.dry_run,
         restart=common.restart,
         lock_timeout=common.lock_timeout,
         say=say,
         warn=warn,
-        log=log_record,
+        log=log.record,
         task=make_task(quiet=quiet),
         stop=signals.requested,
     )
-    result = call(Workspace(common.workspace, verify=common.verify), resolved.settings, control)
-    if not results_first:
-        control.check_stop()  # a signal that came while committing: what is done stays, what would follow must not
-    body = _body(result)
-    if common.workspace.is_dir() and not common.dry_run:
-        log.result(body)
-    if common.json:
-        if not data_on_stdout:
-            result_json(body)
-    else:
-        _render(result, common, talk if data_on_stdout else result_line)
-    if results_first:
-        control.check_stop("run the same command again to go on")
-    return result
 
 
 def _environment(settings: Any, common: Common) -> None:
