@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reccli.errors import ConfigError, PluginError, one_of
+from reccli.errors import ConfigError, Interrupted, PluginError, one_of
 
-__all__ = ["KINDS", "Registered", "create", "entries", "find", "load", "names", "settings_of"]
+__all__ = ["KINDS", "Registered", "create", "entries", "find", "load", "names", "owner_of", "settings_of"]
 
 KINDS = {
     "reader": "reccli.readers",
@@ -127,6 +127,8 @@ def load(kind: str, name: str) -> type[Any]:
     hint = f"update or uninstall it: pip uninstall {entry.distribution}"
     try:
         loaded: Any = entry.entry_point.load()
+    except Interrupted:  # a signal that came while it was imported
+        raise
     except KeyboardInterrupt as error:  # a module that raises it on import is broken, not a Ctrl-C we could tell apart
         raise PluginError(f"{label} cannot be imported: KeyboardInterrupt", hint=hint) from error
     except (Exception, SystemExit) as error:
@@ -180,13 +182,25 @@ def _wanted(error: Mapping[str, Any]) -> str:
     """Return what a setting should have been: pydantic's words, but names for a pattern of names."""
     if error["type"] != "string_pattern_mismatch":
         return str(error["msg"])
-    names = error["ctx"]["pattern"].replace(r"[1-9]\d{0,2}", "N").strip("^$").removeprefix("(").removesuffix(")")
+    names: str = error["ctx"]["pattern"].replace(r"[1-9]\d{0,2}", "N").strip("^$").removeprefix("(").removesuffix(")")
     return "Expected one of " + names.replace("|", ", ")
 
 
 def create(kind: str, name: str, values: Mapping[str, Any] | None = None) -> Any:
     """Build a component from its name and settings."""
     return load(kind, name)(settings_of(kind, name, values or {}))
+
+
+def owner_of(error: BaseException) -> Registered | None:
+    """Return a component of the third-party package in whose code an error arose, the innermost one, or None."""
+    homes = {entry.value.partition(":")[0].partition(".")[0]: entry for entry in entries() if not entry.builtin}
+    found = None
+    place = error.__traceback__
+    while place is not None:
+        module = str(place.tb_frame.f_globals.get("__name__", ""))
+        found = homes.get(module.partition(".")[0], found)
+        place = place.tb_next
+    return found
 
 
 def provenance(used: Iterable[tuple[str, str]]) -> dict[str, str]:

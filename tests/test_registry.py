@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from reccli import registry
-from reccli.errors import ConfigError, PluginError
+from reccli.errors import ConfigError, Interrupted, PluginError
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILTINS = [entry for entry in registry.entries() if entry.builtin]
@@ -277,3 +277,24 @@ def test_unregistered_component_files_would_be_noticed():
     from reccli import api
 
     assert set(api.__all__) >= API_BASES
+
+
+def test_a_signal_during_an_import_breaks_no_plugin(install):
+    source = "from reccli.errors import Interrupted\nraise Interrupted(2)\n"
+    install("test-stopped", source, losses={"stopped": "test_stopped:Good"})
+    with pytest.raises(Interrupted):
+        registry.load("loss", "stopped")
+
+
+def test_an_error_in_a_plugin_s_code_has_its_owner(install):
+    install("test-broken", GOOD + "def fail(call):\n    return call()\n", losses={"broken": "test_broken:Good"})
+    module = import_module("test_broken")
+
+    def error_of(call):
+        with pytest.raises(ZeroDivisionError) as caught:
+            call()
+        return caught.value
+
+    owner = registry.owner_of(error_of(lambda: module.fail(lambda: 1 // 0)))
+    assert (owner.distribution, owner.version) == ("test-broken", "1.2")
+    assert registry.owner_of(error_of(lambda: 1 // 0)) is None

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reccli.cli.output import talk
-from reccli.errors import OutOfMemoryError, ReccliError, StorageError
+from reccli.errors import OutOfMemoryError, PluginError, ReccliError, StorageError
 
 __all__ = ["guarded"]
 
@@ -75,9 +75,21 @@ def _bug(error: BaseException, argv: Sequence[str]) -> ReccliError:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(f"reccli {' '.join(argv[:1])}\n{text}")
     first = f"{type(error).__name__}: {error}".split("\n")[0]
-    return ReccliError(
-        f"unexpected error, a bug in reccli or a plugin: {first}", hint=f"traceback in {path}" if path else None
-    )
+    hint = f"traceback in {path}" if path else None
+    owner = _owner(error)
+    if owner is not None:
+        return PluginError(f"plugin {owner} failed: {first}", hint=hint)
+    return ReccliError(f"unexpected error, a bug in reccli or a plugin: {first}", hint=hint)
+
+
+def _owner(error: BaseException) -> str | None:
+    """Return the third-party package in whose code an error arose, with its version, or None."""
+    from reccli import registry
+
+    with contextlib.suppress(Exception):  # nothing may stand before the report
+        entry = registry.owner_of(error)
+        return None if entry is None else f"{entry.distribution} {entry.version}"
+    return None
 
 
 def _report(error: ReccliError, argv: Sequence[str], cause: BaseException | None = None) -> int:

@@ -9,7 +9,7 @@ import typer
 
 from reccli.cli.options import JSON
 from reccli.cli.output import result_json, result_line
-from reccli.errors import PluginError, ReccliError, one_of
+from reccli.errors import PluginError, one_of
 
 __all__ = ["app"]
 
@@ -95,7 +95,7 @@ def check_cli(as_json: JSON = False) -> None:
         problem = ""
         try:
             registry.load(entry.kind, f"{entry.distribution}:{entry.name}")
-        except ReccliError as error:
+        except PluginError as error:
             problem = error.message
         rows.append({"kind": entry.kind, "name": entry.name, "package": entry.distribution, "problem": problem})
     broken = [row for row in rows if row["problem"]]

@@ -54,17 +54,18 @@ def compile_parts(
     for part in parts:
         part.compile(dynamic=True, backend=backend)
         # `compile` of a module sets just this, and copies of the module leave it out.
-        part._compiled_call_impl = _once(part, part._compiled_call_impl)  # type: ignore[assignment]
+        part._compiled_call_impl = _once(part, part._compiled_call_impl)
     say("compiling the text model within the first step, which may take minutes; torch keeps the result for later runs")
 
 
-def _once(part: nn.Module, compiled: Callable[..., Any]) -> Callable[..., Any]:
+def _once(part: nn.Module, compiled: Any) -> Callable[..., Any]:
     """Return the call that takes what was compiled for training steps alone."""
+    plain: Any = part._call_impl
 
     def call(*given: Any, **named: Any) -> Any:
         sizes = [size for value in (*given, *named.values()) if isinstance(value, Tensor) for size in value.shape]
         worth = part.training and torch.is_grad_enabled() and min(sizes, default=2) > 1
-        return compiled(*given, **named) if worth else part._call_impl(*given, **named)
+        return compiled(*given, **named) if worth else plain(*given, **named)
 
     return call
 

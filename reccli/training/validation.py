@@ -15,7 +15,7 @@ from reccli import registry
 from reccli.api.data import Histories
 from reccli.api.metric import LabelMetric, RankingMetric, RatingMetric
 from reccli.api.vectors import MixedVectors, pair_products
-from reccli.errors import ConfigError, DivergedError
+from reccli.errors import ConfigError, DivergedError, PluginError
 from reccli.training.health import HealthSample
 from reccli.training.model import ScoringModel
 
@@ -56,11 +56,18 @@ def parse_metric(text: str, task: str) -> tuple[Any, int | None]:
 
 
 def check_finite(model: ScoringModel, user_US: Stored, item_IS: Stored) -> None:
-    """Refuse the vectors of a training that has run away before they are searched or stored.
+    """Refuse vectors that cannot be searched: of a training that has run away, or of an encoder that is broken.
 
     Raises:
         DivergedError: A number in them is not finite.
+        PluginError: Users and items have vectors of different lengths.
     """
+    if user_US.shape[1] != item_IS.shape[1]:
+        name = type(model.encoder).__name__
+        raise PluginError(
+            f"encoder '{name}' exports users of {user_US.shape[1]} numbers and items of {item_IS.shape[1]}",
+            hint="its author can check it with reccli.testing.EncoderConformance",
+        )
     for name, vectors in (("user", user_US), ("item", item_IS)):
         finite = vectors.finite if isinstance(vectors, MixedVectors) else np.isfinite(vectors).all()
         if not finite:

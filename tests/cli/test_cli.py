@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reccli import __version__
+from reccli import __version__, registry
 from reccli.cli import main as entry
 from reccli.cli import signals
 from reccli.errors import DataError, DivergedError, ReccliError
@@ -166,6 +166,17 @@ def test_a_bug_is_one_line_and_a_log(run: Run, stages: dict[str, Any]) -> None:
     log = Path(hint.removeprefix("hint: traceback in "))
     assert "KeyError: 'surprise'" in log.read_text()
     log.unlink()
+
+
+def test_an_error_in_a_plugin_names_it(run: Run, stages: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = types.SimpleNamespace(distribution="reccli-dcl", version="0.1.0")
+    monkeypatch.setattr(registry, "owner_of", lambda error: owner)
+    stages["raise"] = ValueError("no such\nshape")
+    code, out, err = run("pretrain")
+    assert (code, out) == (8, "")
+    error, hint = err.splitlines()
+    assert error == "error: plugin reccli-dcl 0.1.0 failed: ValueError: no such"
+    Path(hint.removeprefix("hint: traceback in ")).unlink()
 
 
 def test_memory_and_storage_have_their_codes(run: Run, stages: dict[str, Any]) -> None:

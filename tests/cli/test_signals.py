@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 SLOW_END = """
 import os, signal, sys, time
@@ -47,3 +50,16 @@ def test_a_request_that_was_seen_stops_the_timer() -> None:
         "assert signal.getitimer(signal.ITIMER_REAL)[0] == 0\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["typer", "torch"])
+def test_a_signal_during_an_import_is_one_line_and_its_code(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(30)\n"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['reccli', 'plugins', 'check']\n"
+        "from reccli.__main__ import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped by Ctrl-C; nothing is lost\n")
