@@ -6,7 +6,7 @@ B batch rows, N negatives, D embedding, I items.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,9 @@ class Loss(Component, nn.Module):
     """Whether it weighs shared negatives by `LossInputs.count_N`, so that repeated draws need be scored but once."""
     in_batch: ClassVar[bool] = True
     """Whether negatives shared by the batch (in-batch ones too) make sense for it."""
+    preferred_sampler: ClassVar[dict[str, Any]] = {}
+    """What it learns better from than from the batch's own items, as `{"sampler": "uniform", "sampler.own": 4}`: taken
+    where nobody names a sampler and the encoder would take `in-batch`. Without it that is what is taken."""
     only_in_batch: ClassVar[bool] = False
     """Whether it needs the batch's own positives as (the first) shared negatives, and no sampler that draws others."""
 

@@ -25,6 +25,7 @@ class Traits:
 
     def __init__(self, losses: Sequence[Any]) -> None:
         self.losses = losses
+        self.preferred_sampler = dict(losses[0].preferred_sampler) if len(losses) == 1 else {}
         self.in_batch = all(loss.in_batch for loss in losses)
         self.only_in_batch = any(loss.only_in_batch for loss in losses)
         self.uses_groups = all(loss.uses_groups for loss in losses)

@@ -126,7 +126,10 @@ def resolve(
             f"encoder '{settings.encoder}' has no vectors that a second task could share", hint=f"--task {task}"
         )
     preferred |= encoder.defaults.get(task, {})
-    preferred_sampler = str(preferred.get("sampler", encoder.default_sampler))
+    preferred = {"sampler": encoder.default_sampler, **preferred}
+    if preferred["sampler"] == "in-batch" and not (settings.sampler or settings.sampler_settings or settings.memory):
+        preferred |= traits_of(loss_name).preferred_sampler
+    preferred_sampler = str(preferred["sampler"])
     drawing = next((side for side in sides if "negatives" in _needs_for(side.loss, side.task)), None)
     if drawing is None or "negatives" in _needs_for(loss_name, task):
         sampler = _sampler(settings, preferred_sampler, loss_name, task)

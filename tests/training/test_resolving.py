@@ -41,6 +41,26 @@ def test_what_is_given_wins_and_is_no_default() -> None:
     assert found.chosen["similarity"] == "cosine"
 
 
+@pytest.mark.parametrize("encoder", ["mf", "lightgcn"])
+def test_a_loss_may_prefer_other_negatives_than_the_batch_s_own(encoder: str) -> None:
+    found = recipe(encoder=encoder, loss="bpr")
+    assert (found.settings.sampler, found.settings.sampler_settings) == ("uniform", {"own": 4})
+    assert (found.chosen["sampler"], found.chosen["sampler.own"]) == ("uniform", 4)
+    assert recipe(encoder=encoder, loss="infonce").settings.sampler == "in-batch"
+    assert recipe(encoder=encoder, loss="infonce+bpr").settings.sampler == "in-batch"
+
+
+def test_what_is_said_of_negatives_wins_over_what_a_loss_prefers() -> None:
+    assert recipe(encoder="mf", loss="bpr", sampler="in-batch").settings.sampler == "in-batch"
+    shared = recipe(encoder="mf", loss="bpr", sampler="uniform")
+    assert (shared.settings.sampler, shared.settings.sampler_settings) == ("uniform", {})
+    # A memory holds negatives that all rows share.
+    assert recipe(encoder="mf", loss="bpr", memory=64).settings.sampler == "in-batch"
+    # An encoder that prefers draws has its own.
+    ordered = recipe(encoder="history", loss="bpr", provides=ALL | {"time"})
+    assert (ordered.settings.sampler, ordered.settings.sampler_settings) == ("uniform", {"count": 2048})
+
+
 def test_a_preferred_temperature_is_for_the_preferred_similarity() -> None:
     assert "temperature" in recipe(encoder="mf", loss="bpr").settings.loss_settings
     assert "temperature" not in recipe(encoder="mf", loss="bpr", similarity="dot").settings.loss_settings

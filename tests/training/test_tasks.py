@@ -77,7 +77,7 @@ def test_the_second_loss_is_the_encoder_s_own_with_its_settings() -> None:
     assert large.sides[0].loss == "infonce"
     assert large.settings.sampler == "in-batch"  # the second loss draws, so the run has a sampler
     first = resolve(FinetuneSettings(encoder="mf", task="ranking,rating:2", loss="bpr"), "ranking", EVERYTHING)
-    assert (first.settings.loss, first.task, first.settings.sampler) == ("bpr", "ranking", "in-batch")
+    assert (first.settings.loss, first.task, first.settings.sampler) == ("bpr", "ranking", "uniform")
     assert first.sides == (Side("rating", "mse", 2.0),)
     assert resolve(FinetuneSettings(encoder="mf"), "rating", EVERYTHING).sides == ()
 
