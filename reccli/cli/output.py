@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 __all__ = ["clean", "data_line", "is_terminal", "result_line", "set_up_streams", "talk", "warning"]
@@ -16,7 +17,10 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u20
 
 
 def set_up_streams() -> None:
-    """Make any locale print any text: UTF-8, with escapes where a stream cannot take it."""
+    """Make any locale print any text: UTF-8, with escapes where a stream cannot take it; a closed one goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it, as `>&-` does; its number must not become a file's
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # for as long as it runs
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

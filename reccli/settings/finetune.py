@@ -112,7 +112,7 @@ class FinetuneSettings(StageSettings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Numbers of the forward pass; `auto` is bf16 on CUDA devices that have it, else fp32."""
     compile: bool = False
-    """Compile the text model (torch.compile): a minute at the start for faster steps after it."""
+    """Compile the text model (torch.compile) within the first step, a minute or more; for CUDA: a CPU gains nothing."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(default=None, ge=1)

@@ -52,6 +52,13 @@ def test_a_request_that_was_seen_stops_the_timer() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_the_caller_closed_is_no_bug(closed: str) -> None:
+    command = f"{sys.executable} -m reccli config show prepare {closed}"
+    done = subprocess.run(["sh", "-c", command], check=False, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("module", ["typer", "torch"])
 def test_a_signal_during_an_import_is_one_line_and_its_code(module: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text(
