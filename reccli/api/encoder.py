@@ -30,8 +30,8 @@ class Encoder(Component, nn.Module):
     """Turns users and items into vectors of one space.
 
     Life of an encoder: `setup(data, context)` builds parameters (or, with `trainable = False`, solves in closed form);
-    then per training step `begin_step()`, `users(batch)` and `items(codes)`; at the end `export_items()` and
-    `export_users(histories)`. A fitted encoder is rebuilt in another process by `setup` with the same data and then
+    then per training step `begin_step()`, `users(batch)`, `items(codes)` and `end_step()`; at the end `export_items()`
+    and `export_users(histories)`. A fitted encoder is rebuilt in another process by `setup` with the same data and then
     `load_state_dict`, so all that it learned is in parameters and buffers.
 
     Class attributes say what it can do; the registry, the loop and the commands ask nothing else.
@@ -68,6 +68,10 @@ class Encoder(Component, nn.Module):
     disturb: Callable[[Tensor], Tensor] | None = None
     """With views of the `graph`: changes the vectors after each layer of a training step's own walk; the loop sets
     it for an auxiliary task."""
+    constants: ClassVar[frozenset[str]] = frozenset()
+    """Names of its buffers, or of those of its parts (`words.mean_L`), that training never changes, as what was solved
+    in `setup`: a training keeps them once, not again with the best weights and in each checkpoint. Any module that is a
+    part of it may name its own."""
     keeps_walk: bool = False
     """With views of the `graph`: whether auxiliary tasks look at the step's own walk, so that its layers are worth
     their memory; the loop sets it. `walk` gives them in any case."""
@@ -127,6 +131,12 @@ class Encoder(Component, nn.Module):
     def begin_step(self) -> None:
         """Do once per step what all look-ups share (propagate over the graph)."""
 
+    def end_step(self) -> None:
+        """Let go of what `begin_step` made: nothing more is asked of it, and gradients keep what they need.
+
+        It is not called where more than a step's vectors is asked for: a walk, scores of pairs, what is regularised.
+        """
+
     def users(self, batch: Batch) -> Tensor:
         """Return the batch's user embeddings, BD. The row's own positive must not leak into its user."""
         raise NotImplementedError(f"{type(self).__name__}.users")
@@ -185,7 +195,9 @@ class Encoder(Component, nn.Module):
     def export_items(self) -> Tensor:
         """Return final item embeddings, ID on the CPU, before the similarity's `stored_items`."""
         self.begin_step()
-        return self.all_items().detach().float().cpu()
+        item_ID = self.all_items().detach().float().cpu()
+        self.end_step()
+        return item_ID
 
     @torch.no_grad()
     def export_users(self, histories: Histories) -> Tensor:

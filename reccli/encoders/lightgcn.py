@@ -104,12 +104,16 @@ class LightGCN(Encoder):
 
     def begin_step(self) -> None:
         """Propagate over the graph; the layers are kept for auxiliary tasks alone."""
-        self._walk = self._ends = None  # before there are new ones: each is as large as the tables
+        self.end_step()  # before there are new ones: each is as large as the tables
         if self.training and (self.keeps_walk or self.disturb is not None):
             walk = self.walk()
             self._ends = walk.mean_VD[: walk.n_users], walk.mean_VD[walk.n_users :]
         else:
             self._ends = self.propagation(self.user_UD, self.item_ID)
+
+    def end_step(self) -> None:
+        """Drop what was propagated: gradients need the tables and the graph alone."""
+        self._walk = self._ends = None
 
     def walk(self, step: Callable[[Tensor], Tensor] | None = None) -> Walk:
         """Return the tables and what each layer makes of them."""
@@ -144,7 +148,9 @@ class LightGCN(Encoder):
     def export_users(self, histories: Histories) -> Tensor:
         """Return the propagated user rows, UD."""
         self.begin_step()
-        return self._now()[0].float().cpu()
+        user_UD = self._now()[0].float().cpu()
+        self.end_step()
+        return user_UD
 
     def _now(self) -> tuple[Tensor, Tensor]:
         if self._ends is None:

@@ -6,7 +6,7 @@ U users, I items, R components, V words, N texts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,9 @@ class CollectiveEase(nn.Module):
         https://doi.org/10.1145/3383313.3418480 (Collective EASE).
     """
 
+    constants: ClassVar[frozenset[str]] = frozenset(
+        {"item_IR", "history_IR", "word_VR", "share_R", "vocabulary.bucket_V", "vocabulary.idf_V"}
+    )
     item_IR: Tensor
     history_IR: Tensor
     word_VR: Tensor

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reccli.api.data import Histories
 from reccli.nn.pooling import ragged
+from reccli.nn.rooms import roomy
 
 __all__ = ["KnownPositives"]
 
@@ -24,15 +25,14 @@ class KnownPositives(nn.Module):
 
     offset_U1: Tensor
     item_E: Tensor
-    key_E: Tensor
+    key_E: Tensor | None
 
     def __init__(self, histories: Histories) -> None:
         super().__init__()
         self.n_items = histories.n_items
-        user_E, item_E = torch.from_numpy(histories.user_E), torch.from_numpy(histories.item_E)
         self.register_buffer("offset_U1", torch.from_numpy(histories.offset_U1), persistent=False)
-        self.register_buffer("item_E", item_E, persistent=False)
-        self.register_buffer("key_E", (user_E * max(self.n_items, 1) + item_E).sort().values, persistent=False)
+        self.register_buffer("item_E", torch.from_numpy(histories.item_E), persistent=False)
+        self.register_buffer("key_E", None, persistent=False)
 
     def shared(self, user_B: Tensor, item_N: Tensor) -> Tensor:
         """Return BN, true where an item that all rows share is a known positive of the row's user."""
@@ -54,11 +54,20 @@ class KnownPositives(nn.Module):
 
     def own(self, user_B: Tensor, item_BN: Tensor) -> Tensor:
         """Return BN, true where a row's own draw is a known positive of its user."""
-        if not len(self.key_E):
+        if not len(self.item_E):
             return torch.zeros_like(item_BN, dtype=torch.bool)
+        key_E = self._keys()
         key_BN = user_B[:, None] * self.n_items + item_BN
-        place_BN = torch.searchsorted(self.key_E, key_BN).clamp_max(len(self.key_E) - 1)
-        return self.key_E[place_BN] == key_BN
+        place_BN = torch.searchsorted(key_E, key_BN).clamp_max(len(key_E) - 1)
+        return key_E[place_BN] == key_BN
+
+    def _keys(self) -> Tensor:
+        """Return user and item of each interaction as one number, in order, E; made when first asked for."""
+        if self.key_E is None:
+            user_U = torch.arange(len(self.offset_U1) - 1, device=self.item_E.device)
+            user_E = torch.repeat_interleave(user_U, self.offset_U1.diff())
+            self.key_E = (user_E * max(self.n_items, 1) + self.item_E).sort().values
+        return self.key_E
 
     def _scatter(self, user_G: Tensor, column_I: Tensor, width: int) -> Tensor:
         start_G = self.offset_U1[user_G]
@@ -67,6 +76,6 @@ class KnownPositives(nn.Module):
         row_H = torch.repeat_interleave(torch.arange(len(user_G), device=user_G.device), length_G)
         column_H = column_I[self.item_E[index_H]]
         inside_H = column_H >= 0
-        known_GX = torch.zeros(len(user_G), width, dtype=torch.bool, device=user_G.device)
+        known_GX = roomy(len(user_G), width, dtype=torch.bool, device=user_G.device).zero_()
         known_GX[row_H[inside_H], column_H[inside_H]] = True
         return known_GX

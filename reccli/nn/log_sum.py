@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from reccli.nn.rooms import roomy
+
 __all__ = ["log_sum_exp"]
 
 
@@ -90,7 +92,7 @@ def _shares(
     user_rD: Tensor, item_ND: Tensor, shift_N: Tensor | None, known_rN: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return exponentials of scores less the row's largest, rN, these largest scores, r, and the rows' sums, r."""
-    score_rN = user_rD @ item_ND.T
+    score_rN = _product(user_rD, item_ND)
     if shift_N is not None:
         score_rN += shift_N
     if known_rN is not None:
@@ -98,6 +100,13 @@ def _shares(
     peak_r = score_rN.amax(1)
     share_rN = score_rN.sub_(peak_r[:, None]).exp_()
     return share_rN, peak_r, share_rN.sum(1)
+
+
+def _product(user_rD: Tensor, item_ND: Tensor) -> Tensor:
+    if torch.is_autocast_enabled(user_rD.device.type):  # it chooses the type of what it makes itself
+        return user_rD @ item_ND.T
+    score_rN = roomy(len(user_rD), len(item_ND), dtype=user_rD.dtype, device=user_rD.device)
+    return torch.mm(user_rD, item_ND.T, out=score_rN)
 
 
 def _lowest(like: Tensor) -> float:

@@ -1,4 +1,7 @@
-"""Propagation of vectors over the graph of interactions. U users, I items, V vertices (U + I), D embedding."""
+"""Propagation of vectors over the graph of interactions.
+
+U users, I items, V vertices (U + I), D embedding, d some of its columns.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = ["Propagation"]
+
+COLUMNS = 16
+"""Of a walk that keeps no layers, at a time: its sums are then a fraction of what comes out."""
 
 
 class _Symmetric(torch.autograd.Function):
@@ -49,13 +55,24 @@ class _Mean(torch.autograd.Function):
 
 
 def _mean(matrix_VV: Tensor, user_UD: Tensor, item_ID: Tensor, layers: int) -> tuple[Tensor, Tensor]:
-    """Return `(x + A (x + A (x + ...))) / (layers + 1)`, which is the mean of `A^l x` with two tensors of its size."""
-    start_VD = torch.cat([user_UD, item_ID])
-    mean_VD = start_VD
-    for _ in range(layers):
-        mean_VD = torch.addmm(start_VD, matrix_VV, mean_VD)
-    mean_VD /= layers + 1
-    return mean_VD[: len(user_UD)], mean_VD[len(user_UD) :]
+    """Return the mean of `A^l x` over `l = 0..layers`, some columns at a time: only what comes out is of full size."""
+    mean_UD, mean_ID = torch.empty_like(user_UD), torch.empty_like(item_ID)
+    for first in range(0, user_UD.shape[1], COLUMNS):
+        part = slice(first, first + COLUMNS)
+        mean_Vd = _horner(matrix_VV, torch.cat([user_UD[:, part], item_ID[:, part]]), layers)
+        mean_Vd /= layers + 1
+        mean_UD[:, part], mean_ID[:, part] = mean_Vd[: len(user_UD)], mean_Vd[len(user_UD) :]
+    return mean_UD, mean_ID
+
+
+def _horner(matrix_VV: Tensor, start_Vd: Tensor, layers: int) -> Tensor:
+    """Return the sum of `A^l x` as `x + A (x + A (x + ...))`; the last one takes the room of `x`."""
+    sum_Vd = start_Vd
+    for _ in range(layers - 1):
+        sum_Vd = torch.addmm(start_Vd, matrix_VV, sum_Vd)
+    if layers == 1:
+        return torch.addmm(start_Vd, matrix_VV, start_Vd)
+    return start_Vd.addmm_(matrix_VV, sum_Vd) if layers else start_Vd
 
 
 class Propagation(nn.Module):

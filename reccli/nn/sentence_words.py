@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +44,9 @@ class SentenceWords(nn.Module):
         codes N -> NT; texts N -> NT.
     """
 
+    constants: ClassVar[frozenset[str]] = frozenset(
+        {"word_IL", "scale_L", "words.bucket_V", "words.idf_V", "words.basis_VL", "words.mean_L"}
+    )
     word_IL: Tensor
     scale_L: Tensor
 

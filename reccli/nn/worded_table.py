@@ -5,6 +5,8 @@ B batch rows, N items asked for, I items, W word vector, D embedding.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,6 +49,7 @@ class WordedTable(nn.Module):
         ConfigError: `words` is `yes`, and the items have no texts.
     """
 
+    constants: ClassVar[frozenset[str]] = frozenset({"word_IW"})
     word_IW: Tensor
 
     def __init__(

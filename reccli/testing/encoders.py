@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reccli.api import Encoder, Histories, TrainingData
+from reccli.nn.constants import constant
 from reccli.testing.encoder_views import EncoderViews, other_item
 from reccli.testing.inputs import batch_of
 
@@ -49,6 +50,7 @@ class EncoderConformance(EncoderViews):
         self.expect(user_BD.shape[1] == item_ND.shape[1], f"users have {user_BD.shape[1]} numbers, items differ")
         for tensor in encoder.regularised(batch):
             self.expect(tensor.ndim == 2 and tensor.is_floating_point(), "regularised() gives other than embeddings")
+        encoder.end_step()
         (user_BD @ item_ND.T).square().sum().backward()
         gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
         self.expect(any(bool(gradient.any()) for gradient in gradients), "no parameter gets a gradient")
@@ -153,6 +155,20 @@ class EncoderConformance(EncoderViews):
         self._exports(encoder, data)
         changed = [name for name, array in arrays.items() if not np.array_equal(array, before[name], equal_nan=True)]
         self.expect(not changed, f"changes {', '.join(changed)} of the training data")
+
+    def test_constants_stay(self) -> None:
+        """What it or its parts name as `constants` is in the state, and an epoch's beginning and a step leave it."""
+        self.skip_unless(self.component_class.trainable, "solved in closed form")
+        data, encoder = self._ready()
+        named = {name for part in encoder.modules() for name in getattr(part, "constants", ())}
+        held = {name: value.clone() for name, value in constant(encoder).items()}
+        known = {name.split(".")[-1] for name in held}
+        for name in named:
+            self.expect(name.split(".")[-1] in known, f"constants name {name}, which is not in the state")
+        self._train_a_step(encoder, data)
+        self._begin(encoder)
+        for name, value in constant(encoder).items():
+            self.expect(torch.equal(value, held[name]), f"training changes {name}, which constants name")
 
     def test_new_users(self) -> None:
         """With `serves_new_users`: any histories, in any order and number, an empty one included, get vectors."""

@@ -3,7 +3,8 @@
 Layout::
 
     <folder>/step-000000120/tensors.safetensors    weights, optimiser, best weights so far, generator states
-    <folder>/step-000000120/state.json             everything else, and the sha256 of the tensors
+    <folder>/step-000000120/state.json             everything else, and the sha256 of the tensors and the constants
+    <folder>/constants.safetensors                 what training never changes, once for all of them
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from reccli.workspace import storage_errors
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 2
+CONSTANTS = "constants.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Checkpoint:
     step: int
     tensors: dict[str, Tensor]
     state: dict[str, Any]
+    constants: dict[str, Tensor]
 
 
 class Checkpoints:
@@ -49,9 +52,18 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._constants: str | None = None  # sha256 of those that this process has written or read
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def save(
+        self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], constants: Mapping[str, Tensor]
+    ) -> None:
         """Write one atomically; the two newest are kept.
+
+        Args:
+            step: Its number.
+            tensors: What changes.
+            state: Plain values.
+            constants: What is the same in all of them, written with the first.
 
         Raises:
             StorageError: The file system refused.
@@ -64,7 +76,8 @@ class Checkpoints:
             write_tensors(file, tensors)
             failpoint.hit("checkpoint.mid_write")
             _sync(file)
-            record = {"format": FORMAT, "step": step, "sha256": sha256_file(file), "state": dict(state)}
+            hashes = {"sha256": sha256_file(file), "constants": self._keep(constants, draft)}
+            record = {"format": FORMAT, "step": step, **hashes, "state": dict(state)}
             with (draft / "state.json").open("w", encoding="utf-8") as handle:
                 json.dump(record, handle)
                 handle.flush()
@@ -83,12 +96,14 @@ class Checkpoints:
         for path in reversed(self._steps()):
             found = _read(path)
             if found is not None:
+                self._constants = sha256_file(self.folder / CONSTANTS) if found.constants else None
                 return found
         return None
 
     def drop(self) -> None:
         """Delete all of them (the run is finished, or is to begin anew)."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._constants = None
 
     @property
     def some(self) -> bool:
@@ -99,6 +114,8 @@ class Checkpoints:
         """Delete all of them, and leave what was noted for people."""
         for path in self._steps():
             shutil.rmtree(path, ignore_errors=True)
+        (self.folder / CONSTANTS).unlink(missing_ok=True)
+        self._constants = None
         with contextlib.suppress(OSError):  # there are notes, or there is no folder
             self.folder.rmdir()
 
@@ -109,6 +126,19 @@ class Checkpoints:
             path = self.folder / name
             path.write_text(text, encoding="utf-8")
         return path
+
+    def _keep(self, constants: Mapping[str, Tensor], draft: Path) -> str | None:
+        """Write the constants beside the checkpoints, once; return their sha256, or None where there are none."""
+        if not constants:
+            return None
+        if self._constants is None:
+            file = draft / CONSTANTS
+            write_tensors(file, constants)
+            _sync(file)
+            digest = sha256_file(file)
+            os.rename(file, self.folder / CONSTANTS)
+            self._constants = digest
+        return self._constants
 
     def _steps(self) -> list[Path]:
         return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
@@ -124,12 +154,15 @@ def _read(path: Path) -> Checkpoint | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    file = path / "tensors.safetensors"
+    file, beside = path / "tensors.safetensors", path.parent / CONSTANTS
     try:
         record = json.loads((path / "state.json").read_text(encoding="utf-8"))
         if record["format"] != FORMAT or record["sha256"] != sha256_file(file):
             return None
-        return Checkpoint(int(record["step"]), load_file(file), dict(record["state"]))
+        if record["constants"] is not None and record["constants"] != sha256_file(beside):
+            return None
+        constants = {} if record["constants"] is None else load_file(beside)
+        return Checkpoint(int(record["step"]), load_file(file), dict(record["state"]), constants)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 

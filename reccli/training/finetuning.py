@@ -64,7 +64,7 @@ class FinetuneTask:
         self.offset_U1 = torch.from_numpy(train.offset_U1)
         lengths = self.offset_U1.diff()
         self.n_rows = int((lengths.clamp_max(self.most) if self.grouped and self.most else lengths).sum())
-        self.user_E = torch.from_numpy(train.user_E).to(device)
+        self._begin_U1 = self.offset_U1.to(device)
         self.item_E = torch.from_numpy(train.item_E).to(device)
         self.value_E = torch.from_numpy(train.value_E).to(device)
         self.weight_E = torch.from_numpy(train.weight_E).to(device)
@@ -91,10 +91,14 @@ class FinetuneTask:
         offset_U1 = torch.searchsorted(row_E, self.offset_U1)
         return [row_E[part] for part in grouped_batches(offset_U1, self.batch_size, generator, most=self.most)]
 
+    def users(self, row_B: Tensor) -> Tensor:
+        """Return the users of rows, B; a column of them would be one more of the data's size."""
+        return torch.searchsorted(self._begin_U1, row_B, right=True) - 1
+
     def loss(self, row_B: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Draw negatives, and return the batch's loss."""
         row_B = row_B.to(self.item_E.device)
-        user_B, item_B = self.user_E[row_B], self.item_E[row_B]
+        user_B, item_B = self.users(row_B), self.item_E[row_B]
         negatives = Negatives()
         if self.sampler is not None:
             negatives = self.sampler.sample(user_B, item_B, self.generators["sampler"])

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from reccli.errors import DivergedError, Interrupted
+from reccli.nn.constants import changing, take_up
 from reccli.training.adversary import Adversary
 from reccli.training.averaging import EpochAverage, WeightAverage
 from reccli.training.batching import steps_of
+from reccli.training.best_weights import BestWeights
 from reccli.training.checkpoint import Checkpoints
 from reccli.training.collapse import collapse_error
 from reccli.training.early_stopping import Best
@@ -87,7 +89,7 @@ class Loop:
         if plan.swa:
             self.average = EpochAverage(task.module, plan.swa)
         self.best = Best(task.higher_is_better, plan.patience)
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_weights = BestWeights()
         self.collapsed: str | None = None
         self.epoch, self.position, self.step = 1, 0, 0
         self.rows: list[tuple[int, str, float]] = []
@@ -116,8 +118,7 @@ class Loop:
             self._save()
             rate = self.plan.learning_rate
             raise collapse_error(self.collapsed, epoch=done, best_epoch=best.epoch, learning_rate=rate)
-        if self.best_weights:
-            self.task.module.load_state_dict(self.best_weights)
+        self.best_weights.put_back(self.task.module)
         if self.best.value is None:
             self.best.epoch = done
         first = next((value for epoch, name, value in self.rows if epoch == 0 and name == self.task.metric), None)
@@ -147,9 +148,9 @@ class Loop:
             return
         task, device = self.task, self.plan.device
         state = random_state(task.module, task.generators, device)
-        tensors = {name: value.detach().clone() for name, value in task.module.state_dict().items()}
+        tensors = {name: value.detach().clone() for name, value in changing(task.module).items()}
         task.begin_epoch(self.epoch)  # for what it keeps outside the state; a table would be made of later weights
-        task.module.load_state_dict(tensors)
+        take_up(task.module, tensors)
         load_random(task.module, task.generators, device, *state)
 
     def _step(self, row_B: Tensor) -> None:
@@ -234,12 +235,13 @@ class Loop:
     def _validate(self, epoch: int) -> None:
         module = self.task.module
         module.eval()
+        give_back()  # a validation wants other sizes than a step, and would lie beside it
         with torch.no_grad(), self.average.in_place():
             metrics = self.task.validate()
             value, best = metrics.get(self.task.metric), self.best.value
             better = value is not None and self.best.offer(float(value), epoch)
             if better or (value is None and epoch):
-                self.best_weights = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+                self.best_weights.take(module)
             if value is not None and not better and value != best:  # narrow vectors that rank ever better are none
                 self.collapsed = self.plan.limits.broken(metrics)
         give_back()

@@ -84,10 +84,9 @@ class ScoringModel(nn.Module):
         self.counting = teacher is None and may_count([(loss, own), *((s.loss, s.needs) for s in sides)], mechanics)
         self.n_seen = int((data.item_count_I() > 0).sum())
         self.memory = memory_of(mechanics.memory, mechanics.memory_after, data, self.needs)
-        warm_I = None if encoder.serves_new_items else encoder.warm_items()
-        if warm_I is None and not encoder.serves_new_items:
-            warm_I = torch.from_numpy(data.item_count_I() > 0)
-        self.warm_I = warm_I
+        self.warm_I = None if encoder.serves_new_items else encoder.warm_items()
+        if self.warm_I is None and not encoder.serves_new_items:
+            self.warm_I = torch.from_numpy(data.item_count_I() > 0)
         warm_U = encoder.warm_users()
         self.warm_U = torch.from_numpy(data.train.length_U > 0) if warm_U is None else warm_U
 
@@ -114,6 +113,8 @@ class ScoringModel(nn.Module):
             raise RuntimeError("a closed form has no loss")
         self.encoder.begin_step()
         inputs = self._inputs(batch)
+        if self.auxiliaries is None and not (type(self.encoder).joint or l1 or l2):
+            self.encoder.end_step()  # before the scores, which are the most that a step holds
         own = narrowed(inputs, self.loss.needs_for(self.task)) if self.sides else inputs
         output = mean_output([self.loss(sample) for sample in self._samples(own, batch)])
         if self.memory is not None and remember:
@@ -129,9 +130,8 @@ class ScoringModel(nn.Module):
             value, parts = self.auxiliaries(self.encoder, batch)
             total, terms = total + value, terms | parts
         if l1 or l2:
-            penalty = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
-            terms["penalty"] = penalty
-            total = total + penalty.to(total.device)
+            terms["penalty"] = embedding_norms(self.encoder.regularised(batch), l1=l1, l2=l2, rows=len(batch))
+            total = total + terms["penalty"].to(total.device)
         return total, terms
 
     def stored_state(self) -> dict[str, Tensor]:

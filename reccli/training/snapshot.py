@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reccli.errors import DamagedArtifactError
+from reccli.nn.constants import changing, constant
 from reccli.training.randomness import load_random, random_state
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["freeze", "restore"]
 
 
-def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return all that the loop needs to go on as if it had never stopped."""
-    tensors = {f"model/{name}": value for name, value in loop.task.module.state_dict().items()}
+def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Tensor]]:
+    """Return all that the loop needs to go on as if it had never stopped: tensors, plain values, and constants."""
+    tensors = {f"model/{name}": value for name, value in changing(loop.task.module).items()}
     tensors |= {f"average/{name}": value for name, value in loop.average.state().items()}
-    tensors |= {f"best/{name}": value for name, value in loop.best_weights.items()}
+    tensors |= {f"best/{name}": value for name, value in loop.best_weights.tensors.items()}
     optimizer_plain: dict[str, dict[str, Any]] = {}
     for number, entries in loop.optimizer.state_dict()["state"].items():
         for name, value in entries.items():
@@ -45,7 +46,7 @@ def freeze(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "device": str(loop.plan.device),
         "threads": torch.get_num_threads(),
     }
-    return tensors, state
+    return tensors, state, constant(loop.task.module)
 
 
 def restore(loop: Loop) -> bool:
@@ -59,7 +60,7 @@ def restore(loop: Loop) -> bool:
         return False
     state = found.state
     try:
-        loop.task.module.load_state_dict(_part(found.tensors, "model/"))
+        loop.task.module.load_state_dict({**_part(found.tensors, "model/"), **found.constants})
         loop.average.load(_part(found.tensors, "average/"))
         _load_optimizer(loop, _part(found.tensors, "optimizer/"), state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
@@ -67,7 +68,7 @@ def restore(loop: Loop) -> bool:
             f"the checkpoint of step {found.step} is of another model: {str(error).splitlines()[0]}",
             hint="begin anew with --restart",
         ) from error
-    loop.best_weights = {name: value.to(loop.plan.device) for name, value in _part(found.tensors, "best/").items()}
+    loop.best_weights.load(_part(found.tensors, "best/"), loop.plan.device)
     loop.best.load(state["best"])
     loop.collapsed = state.get("collapsed")
     loop.precision.load(state["scaler"])

@@ -70,3 +70,28 @@ def test_an_auxiliary_task_of_the_graph_has_the_walk_kept() -> None:
     encoder, data = built()
     build_auxiliaries("simgcl:0.1", {}, data, encoder, Context(seed=3))
     assert encoder.keeps_walk
+
+
+def test_a_step_that_is_let_go_has_its_gradients() -> None:
+    encoder, data = built()
+    batch, found = batch_of(data), []
+    for ended in (False, True):
+        encoder.zero_grad()
+        encoder.begin_step()
+        value = encoder.users(batch).square().sum() + encoder.items(batch.item_B).sin().sum()
+        if ended:
+            held = [weakref.ref(tensor) for tensor in encoder._now()]
+            encoder.end_step()
+            assert not [reference for reference in held if reference() is not None]
+        value.backward()
+        found.append([encoder.user_UD.grad, encoder.item_ID.grad])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nothing_of_a_step_is_held_after_an_export() -> None:
+    encoder, data = built()
+    encoder.export_items()
+    assert encoder._ends is None
+    encoder.export_users(data.train)
+    assert encoder._ends is None

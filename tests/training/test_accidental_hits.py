@@ -68,7 +68,7 @@ def test_known_positives_are_masked(sampler, settings, encoder, watch, memory):
         if inputs.groups is not None:
             known_BN = inputs.groups.known_GN[inputs.groups.place_B]
         code_BN = (vector_BND[:, :, None] - built.all_items()).abs().sum(-1).argmin(-1)
-        for row, user in enumerate(task.user_E[row_B].tolist()):
+        for row, user in enumerate(task.users(row_B).tolist()):
             expected = [item in known[user] for item in code_BN[row].tolist()]
             assert known_BN[row].tolist() == expected
             hits += sum(expected)

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from reccli.training.checkpoint import Checkpoints
+from reccli.training.checkpoint import CONSTANTS, Checkpoints
+
+TABLE = {"base.item_IR": torch.arange(6.0).view(2, 3)}
 
 
 def fill(folder: Path, *steps: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for step in steps:
-        checkpoints.save(step, {"model/w": torch.full((4,), float(step))}, {"epoch": step})
+        checkpoints.save(step, {"model/w": torch.full((4,), float(step))}, {"epoch": step}, {})
     return checkpoints
 
 
@@ -48,12 +50,12 @@ def test_a_killed_writers_draft_is_no_checkpoint_and_goes(tmp_path: Path, monkey
     checkpoints = fill(tmp_path, 1)
     monkeypatch.setenv("RECCLI_FAILPOINTS", "checkpoint.mid_write=raise:EIO")
     with pytest.raises(Exception, match="error"):
-        checkpoints.save(2, {"model/w": torch.zeros(1)}, {})
+        checkpoints.save(2, {"model/w": torch.zeros(1)}, {}, {})
     monkeypatch.delenv("RECCLI_FAILPOINTS")
     found = checkpoints.load()
     assert found is not None
     assert found.step == 1
-    checkpoints.save(3, {"model/w": torch.zeros(1)}, {})
+    checkpoints.save(3, {"model/w": torch.zeros(1)}, {}, {})
     assert not list(tmp_path.glob("tmp-*"))
 
 
@@ -72,3 +74,51 @@ def test_what_was_noted_outlives_the_checkpoints(tmp_path: Path) -> None:
     fill(tmp_path / "run", 5).note("diverged.json", "{}")
     checkpoints.drop_steps()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["diverged.json"]
+
+
+def fill_with_constants(folder: Path, *steps: int) -> Checkpoints:
+    checkpoints = Checkpoints(folder)
+    for step in steps:
+        checkpoints.save(step, {"model/w": torch.full((4,), float(step))}, {}, TABLE)
+    return checkpoints
+
+
+def test_constants_are_written_once_and_come_back(tmp_path: Path) -> None:
+    fill_with_constants(tmp_path, 1)
+    first = (tmp_path / CONSTANTS).stat()
+    again = Checkpoints(tmp_path)
+    found = again.load()
+    assert found is not None
+    assert set(found.tensors) == {"model/w"}
+    assert torch.equal(found.constants["base.item_IR"], TABLE["base.item_IR"])
+    again.save(2, {"model/w": torch.zeros(4)}, {}, TABLE)
+    assert (tmp_path / CONSTANTS).stat().st_mtime_ns == first.st_mtime_ns
+    assert (tmp_path / CONSTANTS).stat().st_ino == first.st_ino
+
+
+@pytest.mark.parametrize("damage", ["flip", "gone"])
+def test_without_its_constants_none_is_whole(tmp_path: Path, damage: str) -> None:
+    fill_with_constants(tmp_path, 1, 2)
+    path = tmp_path / CONSTANTS
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 0x10
+    path.write_bytes(bytes(content))
+    if damage == "gone":
+        path.unlink()
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.load() is None
+    checkpoints.save(3, {"model/w": torch.zeros(4)}, {}, TABLE)  # they are written anew
+    found = Checkpoints(tmp_path).load()
+    assert found is not None
+    assert found.step == 3
+
+
+def test_constants_go_with_the_checkpoints(tmp_path: Path) -> None:
+    checkpoints = fill_with_constants(tmp_path / "run", 1)
+    checkpoints.drop_steps()
+    assert not (tmp_path / "run").exists()
+    fill_with_constants(tmp_path / "run", 1).note("diverged.json", "{}")
+    checkpoints.drop_steps()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["diverged.json"]
+    checkpoints.save(2, {"model/w": torch.zeros(4)}, {}, TABLE)
+    assert (tmp_path / "run" / CONSTANTS).is_file()

@@ -43,11 +43,11 @@ def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     freed.give_back()
 
 
-def test_it_goes_back_before_training_and_after_validations(regression: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_back_before_training_and_around_validations(regression: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(loop, "give_back", lambda: calls.append(1))
     loop.train(regression(), Plan(epochs=2, batch_size=4, learning_rate=0.02), Control())
-    assert len(calls) == 1 + 3
+    assert len(calls) == 1 + 2 * 3
 
 
 def test_no_gradient_is_held_between_steps(regression: Any) -> None:

@@ -146,3 +146,27 @@ def test_the_callers_generator_is_left_alone(regression: Any) -> None:
     torch.manual_seed(1)
     train(task, plan(), Control())
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("questions", [3, 12])
+def test_constants_of_a_resumed_run_are_those_it_began_with(
+    regression: Any, stop_after: Any, tmp_path: Path, questions: int
+) -> None:
+    def solved(value: float) -> Any:
+        task = regression()
+        task.module.register_buffer("solved", torch.full((50,), value))
+        task.module.constants = frozenset({"solved"})
+        return task
+
+    whole = solved(2.0)
+    straight = train(whole, plan(), Control())
+    with pytest.raises(Interrupted):
+        train(solved(2.0), plan(), stop_after(questions).control(), Checkpoints(tmp_path))
+    kept = Checkpoints(tmp_path).load()
+    assert kept is not None
+    assert set(kept.constants) == {"solved"}
+    assert not [name for name in kept.tensors if "solved" in name]
+    parts = solved(3.0)  # solved anew with other digits, as by other threads
+    resumed = train(parts, plan(), Control(), Checkpoints(tmp_path))
+    assert same(weights(whole), weights(parts))
+    assert resumed.rows == straight.rows
