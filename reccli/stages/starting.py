@@ -121,7 +121,12 @@ def _unread(version: Version, recipe: Recipe) -> UnreadError:
             continue
         if reads:
             fitting.append(name)
-    hint = f"--encoder {fitting[0]}, or leave --pretrained out" if fitting else "leave --pretrained out"
+    if fitting:
+        hint = f"--encoder {fitting[0]}, or leave --pretrained out"
+    else:  # few users or items have fewer directions than tables are wide
+        widths = version.manifest.facts.get("item_features", {}).items()
+        told = ", ".join(f"{name} {width}" for name, width in widths)
+        hint = f"leave --pretrained out, or set the encoder to at most as many numbers as the run has ({told})"
     if recipe.settings.encoder_settings.get("path"):
         hint = "give --pretrained or --encoder-path, not both"
     return UnreadError(

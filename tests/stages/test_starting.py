@@ -118,6 +118,15 @@ def test_nothing_is_said_of_what_is_not_read(workspace: Workspace, folder: Path)
     assert facts["pretrained"] is None
 
 
+def test_a_spectrum_that_is_narrower_than_any_table_is_told_with_its_width(workspace: Workspace) -> None:
+    pretrain(workspace, PretrainSettings(device="cpu", component={"rank": 16}), Control())
+    with pytest.raises(UnreadError) as caught:
+        finetune(workspace, settings("mf", pretrained="spectral"), Control())
+    assert caught.value.hint == (
+        "leave --pretrained out, or set the encoder to at most as many numbers as the run has (spectral 16)"
+    )
+
+
 def test_a_run_that_is_named_and_not_read_is_refused(workspace: Workspace, folder: Path) -> None:
     given = {"objective": "simcse", "encoder_path": str(folder), "epochs": 1, "batch_size": 8}
     pretrain(workspace, PretrainSettings(device="cpu", **given), Control())
