@@ -49,9 +49,7 @@ def shortlist(profile: DataProfile) -> list[Candidate]:
     if profile.ordered:
         found.append(Candidate("recency", "rows have an order, and the last ones tell most"))
         if profile.text and profile.rows <= SOME_ROWS:
-            found.append(
-                Candidate("hybrid", "an order and texts: what came last, words and sentences")
-            )
+            found.append(Candidate("hybrid", "an order and texts: what came last, words and sentences"))
     if profile.items <= MANY_ITEMS:
         words = ", and words of texts beside them" if profile.text else ""
         found.append(Candidate("ease", f"items that go together, in closed form{words}"))
