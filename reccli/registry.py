@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from reccli.errors import ConfigError, Interrupted, PluginError, one_of
 
-__all__ = ["KINDS", "Registered", "create", "entries", "find", "load", "names", "owner_of", "settings_of"]
+__all__ = ["KINDS", "Registered", "address", "create", "entries", "find", "load", "names", "owner_of", "settings_of"]
 
 KINDS = {
     "reader": "reccli.readers",
@@ -86,6 +86,12 @@ def entries(kind: str | None = None) -> tuple[Registered, ...]:
 def names(kind: str) -> list[str]:
     """Sorted names of a kind, without importing anything."""
     return sorted({entry.name for entry in entries(kind)})
+
+
+def address(entry: Registered) -> str:
+    """Return what a component is found by: its name, or `distribution:name` where another package has the same."""
+    same = [other for other in entries(entry.kind) if other.name == entry.name]
+    return entry.name if entry.builtin or len(same) == 1 else f"{entry.distribution}:{entry.name}"
 
 
 def find(kind: str, name: str) -> Registered:

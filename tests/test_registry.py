@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from reccli import registry
+from reccli.cli.plugins import check_cli, list_cli
 from reccli.errors import ConfigError, Interrupted, PluginError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,6 +115,16 @@ def test_a_built_in_is_never_shadowed(install):
     assert registry.load("loss", "bpr").__module__ == "reccli.losses.bpr"
     assert registry.load("loss", "reccli:bpr").__module__ == "reccli.losses.bpr"
     assert registry.load("loss", "test-shadow:bpr").__module__ == "test_shadow"
+    found = {registry.address(entry) for entry in registry.entries("loss") if entry.name == "bpr"}
+    assert found == {"bpr", "test-shadow:bpr"}
+
+
+def test_a_name_that_is_taken_is_told_by_list_and_check(install, capsys):
+    install("test-shadow", losses={"bpr": "test_shadow:Good"})
+    list_cli("loss", as_json=False)
+    assert re.search(r"^loss +test-shadow:bpr +test-shadow 1.2$", capsys.readouterr().out, re.MULTILINE)
+    check_cli(as_json=False)
+    assert "loss 'bpr' of test-shadow is found as test-shadow:bpr\n" in capsys.readouterr().out
 
 
 def test_one_package_on_the_path_twice_is_no_clash(install, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def list_cli(kind: KIND = None, as_json: JSON = False) -> None:
         result_json({"components": rows})
         return
     for entry in found:
-        result_line(f"{entry.kind:<10} {entry.name:<20} {entry.distribution} {entry.version}")
+        result_line(f"{entry.kind:<10} {registry.address(entry):<20} {entry.distribution} {entry.version}")
 
 
 @app.command("show")
@@ -104,6 +104,9 @@ def check_cli(as_json: JSON = False) -> None:
     else:
         for row in broken:
             result_line(f"broken  {row['kind']} {row['name']}: {row['problem']}")
+        for entry in registry.entries():
+            if (found_by := registry.address(entry)) != entry.name:
+                result_line(f"{entry.kind} '{entry.name}' of {entry.distribution} is found as {found_by}")
         result_line(f"{len(rows) - len(broken)} of {len(rows)} components load")
     if broken:
         first = broken[0]
