@@ -33,11 +33,16 @@ class Workspace:
     Args:
         path: The directory; it is made by the first writer.
         verify: Check sha256 of every file of a version that is read (its size always).
+
+    Raises:
+        ConfigError: A file is there.
     """
 
     def __init__(self, path: Path | str, *, verify: bool = True) -> None:
         self.path = Path(path)
         self.verify = verify
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"workspace {self.path} is a file, and no folder", hint="--workspace FOLDER")
 
     @property
     def inner(self) -> Path:

@@ -22,6 +22,12 @@ def test_a_commit_is_read_back(tmp_path: Path) -> None:
     assert list((space.inner / "tmp").iterdir()) == []
 
 
+def test_a_file_is_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("user,item\n")
+    with pytest.raises(ConfigError, match=r"ratings\.csv is a file, and no folder"):
+        Workspace(tmp_path / "ratings.csv")
+
+
 def test_the_last_committed_run_is_the_default(tmp_path: Path) -> None:
     space = Workspace(tmp_path)
     commit(space, name="b")
