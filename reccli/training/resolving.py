@@ -127,7 +127,7 @@ def resolve(
         )
     preferred |= encoder.defaults.get(task, {})
     preferred = {"sampler": encoder.default_sampler, **preferred}
-    if preferred["sampler"] == "in-batch" and not (settings.sampler or settings.sampler_settings or settings.memory):
+    if preferred["sampler"] == "in-batch" and not (settings.sampler or settings.memory):  # which has no settings itself
         preferred |= traits_of(loss_name).preferred_sampler
     preferred_sampler = str(preferred["sampler"])
     drawing = next((side for side in sides if "negatives" in _needs_for(side.loss, side.task)), None)

@@ -54,6 +54,8 @@ def test_what_is_said_of_negatives_wins_over_what_a_loss_prefers() -> None:
     assert recipe(encoder="mf", loss="bpr", sampler="in-batch").settings.sampler == "in-batch"
     shared = recipe(encoder="mf", loss="bpr", sampler="uniform")
     assert (shared.settings.sampler, shared.settings.sampler_settings) == ("uniform", {})
+    single = recipe(encoder="mf", loss="bpr", sampler_settings={"own": 1})
+    assert (single.settings.sampler, single.settings.sampler_settings) == ("uniform", {"own": 1})
     # A memory holds negatives that all rows share.
     assert recipe(encoder="mf", loss="bpr", memory=64).settings.sampler == "in-batch"
     # An encoder that prefers draws has its own.
