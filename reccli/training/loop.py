@@ -103,7 +103,7 @@ class Loop:
     def run(self) -> Outcome:
         """Train to the end and put the best weights back."""
         give_back()
-        restored = restore(self) if self.checkpoints is not None else False
+        restored = restore(self)
         if restored:
             self.monitor.say(f"resuming at epoch {self.epoch}, step {self.step}")
         else:

@@ -55,8 +55,13 @@ def restore(loop: Loop) -> bool:
     Raises:
         DamagedArtifactError: It is whole, and yet of another model.
     """
-    found = loop.checkpoints.load() if loop.checkpoints is not None else None
+    if loop.checkpoints is None:
+        return False
+    found = loop.checkpoints.load()
     if found is None:
+        if loop.checkpoints.some:
+            loop.monitor.say("no checkpoint there is whole and of this version: training begins anew")
+            loop.checkpoints.drop_steps()  # whose higher numbers would outlive those to come
         return False
     state = found.state
     try:

@@ -65,6 +65,20 @@ def test_a_resumed_run_does_not_repeat_steps(regression: Any, stop_after: Any, t
     assert task.steps == outcome.steps - 7
 
 
+def test_checkpoints_of_another_version_are_told_and_leave_room(
+    regression: Any, stop_after: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        train(regression(), plan(), stop_after(7).control(), Checkpoints(tmp_path))
+    for path in tmp_path.glob("step-*/state.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    lines: list[str] = []
+    with pytest.raises(Interrupted):
+        train(regression(), plan(), Control(say=lines.append, stop=stop_after(3)), Checkpoints(tmp_path))
+    assert "no checkpoint there is whole and of this version: training begins anew" in lines
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-000000003"]
+
+
 def test_patience_ends_it(regression: Any) -> None:
     outcome = train(regression(), plan(epochs=200, learning_rate=0.2, patience=2, average=0.0), Control())
     assert outcome.stopped == "patience"
