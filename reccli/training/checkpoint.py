@@ -24,7 +24,7 @@ from torch import Tensor
 from reccli import failpoint
 from reccli.manifest import sha256_file
 from reccli.tensor_files import write_tensors
-from reccli.workspace import storage_errors
+from reccli.workspace.storage import storage_errors, sync_file, sync_folder
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -75,19 +75,19 @@ class Checkpoints:
             file = draft / "tensors.safetensors"
             write_tensors(file, tensors)
             failpoint.hit("checkpoint.mid_write")
-            _sync(file)
+            sync_file(file)
             hashes = {"sha256": sha256_file(file), "constants": self._keep(constants, draft)}
             record = {"format": FORMAT, "step": step, **hashes, "state": dict(state)}
             with (draft / "state.json").open("w", encoding="utf-8") as handle:
                 json.dump(record, handle)
                 handle.flush()
                 os.fsync(handle.fileno())
-            _sync(draft)
+            sync_folder(draft)
             failpoint.hit("checkpoint.before_rename")
             final = self.folder / f"step-{step:09d}"
             shutil.rmtree(final, ignore_errors=True)
             os.rename(draft, final)
-            _sync(self.folder)
+            sync_folder(self.folder)
             failpoint.hit("checkpoint.after_rename")
             self._prune()
 
@@ -134,7 +134,7 @@ class Checkpoints:
         if self._constants is None:
             file = draft / CONSTANTS
             write_tensors(file, constants)
-            _sync(file)
+            sync_file(file)
             digest = sha256_file(file)
             os.rename(file, self.folder / CONSTANTS)
             self._constants = digest
@@ -165,11 +165,3 @@ def _read(path: Path) -> Checkpoint | None:
         return Checkpoint(int(record["step"]), load_file(file), dict(record["state"]), constants)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
