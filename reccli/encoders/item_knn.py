@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from reccli.api import Choices, Context, Histories, Range, TrainingData
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.sparse_items import SparseItems, SparseItemsSettings
@@ -153,8 +154,7 @@ class _Powers:
 
 def _items(histories: Histories, powers: _Powers) -> csr_matrix:
     """Return the weighted interactions of each item, IU."""
-    matrix_UI = histories.to_scipy("weight")
-    matrix_UI.sum_duplicates()
+    matrix_UI = history_matrix(histories)
     degree_U = np.asarray(matrix_UI.sum(1), np.float64).ravel()
     return weighted(by_power(matrix_UI, degree_U, -powers.user).T.tocsr(), powers.weighting)
 

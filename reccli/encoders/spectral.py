@@ -14,11 +14,12 @@ from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
 from reccli.nn.history_age import aged, require_order
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import trial
 from reccli.nn.sparse_table import SparseTable
 from reccli.nn.spectral import fold_in, spectrum
-from reccli.nn.spectral_filter import Filter, best_mixture, best_of_spectrum, filter_vectors, history_matrix
+from reccli.nn.spectral_filter import Filter, best_mixture, best_of_spectrum, filter_vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, weighted
 from reccli.nn.sparse_choice import trial
 from reccli.nn.sparse_table import SparseTable
@@ -96,7 +97,7 @@ class UserKnn(Encoder):
             return
         neighbours, weighting = self._choose(data, context)
         self.chosen.copy_(torch.tensor([neighbours, WEIGHTINGS.index(weighting)]))
-        self.table = SparseTable(_matrix(data.train))
+        self.table = SparseTable(history_matrix(data.train))
 
     def items(self, item_N: Tensor) -> Tensor:
         """Return no numbers, N x 0: the vectors are sparse."""
@@ -116,7 +117,7 @@ class UserKnn(Encoder):
         return self._similar(histories, self.table.matrix(), neighbours, WEIGHTINGS[weighting])
 
     def _similar(self, histories: Histories, known_TI: csr_matrix, neighbours: int, weighting: str) -> csr_matrix:
-        parts = [weighted(matrix, weighting, fitted_on=known_TI) for matrix in (_matrix(histories), known_TI)]
+        parts = [weighted(matrix, weighting, fitted_on=known_TI) for matrix in (history_matrix(histories), known_TI)]
         user_UI, other_TI = (by_power(part, np.asarray(part.multiply(part).sum(1)).ravel(), -0.5) for part in parts)
         return nearest(user_UI, other_TI, neighbours, shrink=self.settings.shrink)
 
@@ -128,7 +129,7 @@ class UserKnn(Encoder):
         found = trial(data, context, "user-knn", users=CHOOSING_USERS) if len(pairs) > 1 else None
         if found is None:
             return pairs[0]
-        known_TI = _matrix(found.kept)
+        known_TI = history_matrix(found.kept)
         item_IT = known_TI.T.tocsr()
         values = [
             found.ndcg(self._similar(found.seen, known_TI, number, weighting), item_IT) for number, weighting in pairs
@@ -139,9 +140,3 @@ class UserKnn(Encoder):
             f"(ndcg@20 {value:.4f} on held-out training rows)"
         )
         return number, weighting
-
-
-def _matrix(histories: Histories) -> csr_matrix:
-    matrix_UI = histories.to_scipy("weight")
-    matrix_UI.sum_duplicates()
-    return matrix_UI

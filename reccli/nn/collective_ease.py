@@ -85,7 +85,7 @@ class CollectiveEase(nn.Module):
     """
 
     constants: ClassVar[frozenset[str]] = frozenset(
-        {"item_IR", "history_IR", "word_VR", "share_R", "vocabulary.bucket_V", "vocabulary.idf_V"}
+        {"item_IR", "history_IR", "word_VR", "share_R", "recency", "vocabulary.bucket_V", "vocabulary.idf_V"}
     )
     item_IR: Tensor
     history_IR: Tensor

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.data import Histories
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, power_of
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class OneHop:
     @classmethod
     def of(cls, histories: Histories, *, user_power: float, history_power: float) -> OneHop:
         """Build from histories; weights count."""
-        matrix_UI = histories.to_scipy("weight")
-        matrix_UI.sum_duplicates()
+        matrix_UI = history_matrix(histories)
         return cls(matrix_UI, user_power, history_power)
 
     def item_scale(self, item_power: float) -> npt.NDArray[np.float32]:

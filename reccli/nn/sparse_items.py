@@ -14,6 +14,7 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.search import Choices
 from reccli.nn.history_age import RECENCIES, aged, require_order
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.sparse_choice import trial
 from reccli.nn.sparse_table import SparseTable
 
@@ -92,7 +93,7 @@ class SparseItems(Encoder):
 
     def export_sparse_users(self, histories: Histories) -> csr_matrix:
         """Return the histories, UI."""
-        return _matrix(aged(histories, float(self.recency)))
+        return history_matrix(aged(histories, float(self.recency)))
 
     def _recency(self, data: TrainingData, context: Context, chosen: Any) -> float:
         """Return how fast histories age: what is given, or what is best on the newest training rows."""
@@ -104,12 +105,6 @@ class SparseItems(Encoder):
         if held is None:
             return 0.0
         weight_II = self.weights(held.kept, chosen)
-        value, best = max((held.ndcg(_matrix(aged(held.seen, power)), weight_II), power) for power in RECENCIES)
+        value, best = max((held.ndcg(history_matrix(aged(held.seen, power)), weight_II), power) for power in RECENCIES)
         context.say(f"histories age by the power {best:g}, chosen (ndcg@20 {value:.4f} on the newest training rows)")
         return best
-
-
-def _matrix(histories: Histories) -> csr_matrix:
-    matrix_UI = histories.to_scipy("weight")
-    matrix_UI.sum_duplicates()
-    return matrix_UI

@@ -14,17 +14,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from reccli.api.data import Histories
 from reccli.nn.held_out import ndcg
 from reccli.nn.history_age import aged
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import Trial
 from reccli.nn.spectral import Spectrum, fold_in, item_scale
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    pass
 
-__all__ = ["Filter", "best_mixture", "best_of_spectrum", "filter_vectors", "history_matrix"]
+__all__ = ["Filter", "best_mixture", "best_of_spectrum", "filter_vectors"]
 
 Float32 = npt.NDArray[np.float32]
 Rated = tuple[float, "Filter"]
@@ -60,13 +60,6 @@ def filter_vectors(found: Spectrum, chosen: Filter) -> tuple[Float32, Float32]:
     scale_I1 = item_scale(found.degree_I, chosen.exponent)[:, None]
     inverse_I1 = item_scale(found.degree_I, -chosen.exponent)[:, None]
     return np.ascontiguousarray(scale_I1 * item_IR), np.ascontiguousarray(inverse_I1 * item_IR)
-
-
-def history_matrix(histories: Histories) -> csr_matrix:
-    """Return the weights of histories, UI, repeated pairs added up."""
-    matrix_UI = histories.to_scipy("weight")
-    matrix_UI.sum_duplicates()
-    return matrix_UI
 
 
 def best_of_spectrum(held: Trial, found: Spectrum, filters: Sequence[Filter], ranks: Sequence[int]) -> Rated:

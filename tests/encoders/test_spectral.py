@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from walks import ring_walks
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.spectral import Spectral
@@ -90,13 +91,10 @@ def test_recency_needs_an_order() -> None:
 
 
 def test_recency_is_chosen_where_the_last_item_tells_the_next() -> None:
-    draw = np.random.default_rng(0)
-    start_U = draw.integers(60, size=300)
-    old_U8 = draw.integers(60, size=(300, 8))
-    walk_UL = np.concatenate([old_U8, (start_U[:, None] + np.arange(4)) % 60], axis=1)
-    data = timed(np.repeat(np.arange(300), 12), walk_UL.ravel(), ordered=True)
     lines: list[str] = []
-    Spectral(Spectral.Settings(rank=32, exponent=0.5, recency="auto")).setup(data, Context(say=lines.append))
+    Spectral(Spectral.Settings(rank=32, exponent=0.5, recency="auto")).setup(
+        ring_walks(ordered=True), Context(say=lines.append)
+    )
     assert float(lines[0].split("recency ")[1].split()[0]) > 0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from walks import ring_walks
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.errors import ConfigError
@@ -71,18 +72,8 @@ def test_words_that_are_not_there_are_refused() -> None:
         solved(TrainingData(data.train), words=4.0)
 
 
-def ordered_world(*, ordered: bool = True) -> TrainingData:
-    """Histories that begin with old items at random, and end with a walk that goes on by one: the last ones tell."""
-    draw = np.random.default_rng(0)
-    start_U, old_U8 = draw.integers(60, size=300), draw.integers(60, size=(300, 8))
-    walk_UL = np.concatenate([old_U8, (start_U[:, None] + np.arange(4)) % 60], axis=1)
-    user_E, item_E = np.repeat(np.arange(300), 12), walk_UL.ravel()
-    rows = Histories.from_arrays(user_E, item_E, n_users=300, n_items=60, time_E=np.arange(len(item_E)))
-    return TrainingData(rows, ordered=ordered)
-
-
 def test_older_entries_count_less_by_a_power_of_their_age() -> None:
-    data = ordered_world()
+    data = ring_walks(ordered=True)
     plain, base = solved(data, recency=0.0), solved(data, recency=0.5)
     age_E = np.tile(np.arange(11, -1, -1), 300)
     matrix_UI = np.zeros((300, 60))
@@ -96,7 +87,7 @@ def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
     lines: list[str] = []
     for ordered in (True, False):
         base = CollectiveEase()
-        data = ordered_world(ordered=ordered)
+        data = ring_walks(ordered=ordered)
         base.solve(data, Context(seed=1, say=lines.append), EaseSettings(l2=0.05))
         assert (float(base.recency) > 0) == ordered
     assert ["recency" in line for line in lines] == [True, False]
@@ -104,7 +95,7 @@ def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
 
 def test_ages_without_an_order_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"encoder\.recency needs an order"):
-        solved(ordered_world(ordered=False), recency=0.5)
+        solved(ring_walks(ordered=False), recency=0.5)
 
 
 def test_few_users_are_measured_several_times() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from walks import ring_walks
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.errors import ConfigError
@@ -55,21 +56,11 @@ class NextOne(Given):
         return csr_matrix(np.roll(np.eye(60, dtype=np.float32), 1, axis=0))
 
 
-def walks(*, ordered: bool) -> TrainingData:
-    """Old items at random, then four steps along the ring: the last item tells the next."""
-    draw = np.random.default_rng(0)
-    start_U, old_U8 = draw.integers(60, size=300), draw.integers(60, size=(300, 8))
-    item_UL = np.concatenate([old_U8, (start_U[:, None] + np.arange(4)) % 60], axis=1)
-    user_E, item_E = np.repeat(np.arange(300), 12), item_UL.ravel()
-    rows = Histories.from_arrays(user_E, item_E, n_users=300, n_items=60, time_E=np.arange(len(item_E)))
-    return TrainingData(rows, ordered=ordered)
-
-
 def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
     lines: list[str] = []
     for ordered in (False, True):
         encoder = NextOne()
-        encoder.setup(walks(ordered=ordered), Context(say=lines.append))
+        encoder.setup(ring_walks(ordered=ordered), Context(say=lines.append))
         assert (float(encoder.recency) > 0) == ordered
     assert len(lines) == 1
     assert lines[0].startswith("histories age by the power ")
@@ -77,4 +68,4 @@ def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
 
 def test_ages_without_an_order_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"encoder\.recency needs an order"):
-        NextOne(NextOne.Settings(recency=0.5)).setup(walks(ordered=False), Context())
+        NextOne(NextOne.Settings(recency=0.5)).setup(ring_walks(ordered=False), Context())

@@ -11,10 +11,11 @@ from scipy.sparse import csr_matrix
 from reccli.api import Context, Histories, TrainingData
 from reccli.nn import sparse_choice
 from reccli.nn.history_age import aged
+from reccli.nn.history_matrix import history_matrix
 from reccli.nn.one_hop import OneHop
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.spectral import spectrum
-from reccli.nn.spectral_filter import Filter, best_mixture, best_of_spectrum, filter_vectors, history_matrix
+from reccli.nn.spectral_filter import Filter, best_mixture, best_of_spectrum, filter_vectors
 
 PLAIN = Filter(rank=5, exponent=0.4, l2=0.0, one_hop=0.0, item_power=0.2, recency=0.0)
 
