@@ -49,7 +49,7 @@ OURS = ("ease", "spectral", "item-knn", "user-knn", "elsa", "history", "lightgcn
 RECBOLE = {"recbole-ease": "EASE", "recbole-bpr": "BPR", "recbole-simplex": "SimpleX", "recbole-lightgcn": "LightGCN"}
 RIVALS = ("als", *RECBOLE)
 ALS_GRID = {"factors": (64, 128, 256), "regularisation": (1, 5, 20, 60), "alpha": (1, 4, 10)}
-EASE_GRID = "reg_weight=250,1000,500,100,50,25,12"
+EASE_GRID = "250,1000,500,100,50,25,12"
 COLUMNS = ("date", "data", "seed", "model", "setting", "valid", "test", "folded", "users", "seconds")
 COLUMNS += ("cpu_seconds", "stopped")
 K = 20
@@ -214,7 +214,7 @@ def measure(given: argparse.Namespace, results: Results) -> None:
                 first = results.find(data, given.seeds[0], model)
                 facts = als(split, given.implicit, json.loads(first["setting"]) if first else None, given.seconds)
             elif model in RECBOLE:
-                tried = EASE_GRID if model == "recbole-ease" and data in given.tune_ease else None
+                tried = f"reg_weight={given.ease_grid}" if model == "recbole-ease" and data in given.tune_ease else None
                 facts = recbole(split, given.recbole, model, tried, given.seconds)
             else:
                 facts = ours(split, model, recipes[model])
@@ -282,6 +282,7 @@ def main() -> None:
     parser.add_argument("--ours", nargs="*", help="models of reccli among which validation chooses; all without any")
     parser.add_argument("--reccli-args", nargs="*", default=[], help="NAME=FLAGS of further runs of finetune")
     parser.add_argument("--tune-ease", nargs="*", default=[], help="sets on which RecBole's EASE is tuned too")
+    parser.add_argument("--ease-grid", default=EASE_GRID, help="penalties tried for it, in this order")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--out", type=Path, default=Path("four-sets"))
     parser.add_argument("--results", type=Path, default=HERE / "results" / "four_sets.csv")

@@ -4,12 +4,13 @@ usage: recipes.py DATA [--sets hetrec-lastfm amazon-toys ...] [--encoders ease h
        [--seconds 1200] [--no-recipe] [--report]
 
 DATA/<set>/interactions.parquet has columns user_id and item_id; items.parquet beside it, where there is one, is found
-and read too. Splits are random 8:1:1 within each user, every row a positive, but for amazon-toys: the last item of each
-user tested, the last but one validated. Each encoder is trained as `finetune --encoder NAME` does without further
-settings (on one thread), as the run auto-NAME, which is how the recipe calls those it tries, so that it finds them up
-to date; one that takes more than so many seconds is left out, as is one that does not fit the data. The recipe chooses
-by validation. Test is looked at once for each run, for users by their train and validation rows, items of both left
-out of the lists. Each measurement is a row of results/recipes.csv and is not made again while it stands there.
+and read too. Splits are random 8:1:1 within each user, every row a positive, but for amazon-toys (the last item of each
+user tested, the last but one validated) and gowalla (the published test part, and a tenth of the train part to
+validate). Each encoder is trained as `finetune --encoder NAME` does without further settings (on one thread), as the
+run auto-NAME, which is how the recipe calls those it tries, so that it finds them up to date; one that takes more than
+so many seconds is left out, as is one that does not fit the data. The recipe chooses by validation. Test is looked at
+once for each run, for users by their train and validation rows, items of both left out of the lists. Each measurement
+is a row of results/recipes.csv and is not made again while it stands there.
 
 What the recipe loses is how far its choice is below the best encoder on validation and, which nobody can know before,
 on test.
@@ -35,7 +36,12 @@ from reccli.stages.common import Control
 from reccli.stages.serving import open_run
 from reccli.workspace import Workspace
 
-SETS = ("ml-latest-small", "filmtrust", "hetrec-lastfm", "book-crossing", "amazon-toys")
+SETS = ("ml-latest-small", "filmtrust", "hetrec-lastfm", "book-crossing", "amazon-toys", "gowalla")
+OTHERWISE = {
+    "amazon-toys": ("--split", "leave-one-out", "--item-text", "{genid_text} {attribute_ids}"),
+    "gowalla": ("--split", "given", "--split-column", "split", "--valid-from-train", "0.1"),
+}
+"""How the sets are prepared that are not split at random."""
 ENCODERS = ("ease", "history", "als", "item-knn", "user-knn", "spectral", "elsa", "mf", "lightgcn", "recency", "sasrec")
 RECIPE = "recipe"
 COLUMNS = ("date", "data", "seed", "run", "chosen", "valid", "test", "users", "seconds")
@@ -45,9 +51,8 @@ FLAGS = ("--device", "cpu", "--threads", "1")
 
 def prepared(data: Path, name: str, seed: int, workspace: Path) -> None:
     """Prepare one set."""
-    how = ["--split", "random", "--seed", str(seed), "--value-column", "none"]
-    if name == "amazon-toys":
-        how = ["--split", "leave-one-out", "--item-text", "{genid_text} {attribute_ids}"]
+    at_random = ("--split", "random", "--seed", str(seed), "--value-column", "none")
+    how = OTHERWISE.get(name, at_random)
     reccli(workspace, "prepare", str(data / name / "interactions.parquet"), *how)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.alternating import Objective, Rows, Side, factorise, solve
+from reccli.nn.climbing import climb
 from reccli.nn.held_out import ndcg
 from reccli.nn.sparse_choice import Trial, trial
 
@@ -175,29 +175,3 @@ class Als(Encoder):
             self.export_users(found.seen).numpy(), item_IR, [item_IR.shape[1]], found.seen, found.relevant, k=20
         )
         return value
-
-
-def climb(
-    start: Objective, ladders: Mapping[str, Sequence[float]], measure: Callable[[Objective], float]
-) -> tuple[float, Objective]:
-    """Go up and down one setting after another, as long as that gains; return the best and its value.
-
-    Args:
-        start: Where to begin.
-        ladders: Values of each setting that may be tried, ascending, those of `start` among them.
-        measure: More is better. No objective is measured twice.
-    """
-    known = {start: measure(start)}
-    best, before = start, None
-    while best != before:
-        before = best
-        for name, ladder in ladders.items():
-            for step in (1, -1):
-                while 0 <= (place := ladder.index(getattr(best, name)) + step) < len(ladder):
-                    tried = replace(best, **{name: ladder[place]})
-                    if tried not in known:
-                        known[tried] = measure(tried)
-                    if known[tried] <= known[best]:
-                        break
-                    best = tried
-    return known[best], best

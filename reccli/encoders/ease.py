@@ -11,7 +11,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from reccli.api import Context, Encoder, Histories, TrainingData
-from reccli.nn.collective_ease import CollectiveEase, EaseSettings
+from reccli.nn.collective_ease import CollectiveEase
+from reccli.nn.ease_settings import EaseSettings
 
 __all__ = ["Ease"]
 
@@ -63,8 +64,8 @@ class Ease(CollectiveEase, Encoder):
         Nothing is trained, and users who come later are served from their history. `auto` holds a tenth of the training
         rows out (the newest where there is an order) and compares by NDCG@20; validation and test parts are never seen.
         Powers are compared with up to 1,024 components, where users are few and without an order on three such draws;
-        words, and penalties of more components, on the first, and `recency` last. Items with neither interactions nor a
-        known word get zeros.
+        words, and penalties of more components, on the first, and `recency` last. Of penalties and ages those beside
+        the best so far are tried, as long as that gains. Items with neither interactions nor a known word get zeros.
         The first paper has p = 0, no words and no ages. Where the spectrum of a large catalogue does not end with
         `rank`, `slim` keeps the strongest weights instead.
 

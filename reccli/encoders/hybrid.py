@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from reccli.api import Batch, ComponentSettings, Context, Encoder, Histories, Range, TrainingData, Walk
 from reccli.errors import ConfigError
-from reccli.nn.collective_ease import CollectiveEase, EaseSettings
+from reccli.nn.collective_ease import CollectiveEase
+from reccli.nn.ease_settings import EaseSettings
 from reccli.nn.gated_items import GatedItems, GatedItemsSettings
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.history_map import HistoryMap

@@ -9,8 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
-from reccli.encoders.als import MIDDLE, Als, climb
-from reccli.nn.alternating import Objective
+from reccli.encoders.als import MIDDLE, Als
 from reccli.testing import EncoderConformance, checkerboard, held_out_first
 
 
@@ -90,19 +89,6 @@ def test_users_of_one_row_leave_nothing_to_choose_on() -> None:
     encoder = Als(Als.Settings(rank=2))
     encoder.setup(TrainingData(Histories.from_arrays([0, 1, 2], [0, 1, 1], n_users=3, n_items=2)), Context())
     assert encoder.fold[0] == pytest.approx(MIDDLE.unobserved)
-
-
-def test_climbing_ends_at_the_top_and_measures_nothing_twice() -> None:
-    asked: list[Objective] = []
-
-    def measure(tried: Objective) -> float:
-        asked.append(tried)
-        return -abs(tried.l2 - 16) - abs(tried.power) - abs(tried.unobserved - (1.0 if tried.l2 > 4 else 0.1))
-
-    ladders = {"l2": (1.0, 4.0, 8.0, 16.0), "unobserved": (0.1, 0.3, 0.5, 1.0), "power": (0.0, 0.5)}
-    value, best = climb(Objective(unobserved=0.1, l2=4.0, power=0.5), ladders, measure)
-    assert (value, best) == (0.0, Objective(unobserved=1.0, l2=16.0, power=0.0))
-    assert len(asked) == len(set(asked))
 
 
 @pytest.mark.parametrize("name", ["l2", "unobserved"])

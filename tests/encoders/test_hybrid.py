@@ -15,7 +15,8 @@ from reccli import registry
 from reccli.api import Context, Histories, Similarity, TrainingData
 from reccli.encoders.hybrid import Hybrid
 from reccli.errors import ConfigError
-from reccli.nn.collective_ease import CollectiveEase, EaseSettings
+from reccli.nn.collective_ease import CollectiveEase
+from reccli.nn.ease_settings import EaseSettings
 from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.testing import EncoderConformance, checkerboard, held_out_first

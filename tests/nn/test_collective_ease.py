@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from walks import ring_walks
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.errors import ConfigError
-from reccli.nn.collective_ease import CollectiveEase, EaseSettings
+from reccli.nn.collective_ease import CollectiveEase
+from reccli.nn.ease_settings import EaseSettings
 
 WORDS = ["fox", "fish", "bird"]
 
@@ -96,22 +96,3 @@ def test_how_fast_histories_age_is_chosen_where_there_is_an_order() -> None:
 def test_ages_without_an_order_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"encoder\.recency needs an order"):
         solved(ring_walks(ordered=False), recency=0.5)
-
-
-def test_few_users_are_measured_several_times() -> None:
-    _, data = world()
-    base = CollectiveEase()
-    base._context = Context(seed=1)
-    holdouts = base._holdouts(data)
-    assert len(holdouts) == 3
-    held = [set(zip(one.relevant.user_E.tolist(), one.relevant.item_E.tolist(), strict=True)) for one in holdouts]
-    assert held[0] != held[1] != held[2]
-    assert all(len(one.kept) < len(data.train) for one in holdouts)
-    ordered = TrainingData(data.train, item_text_I=data.item_text_I, ordered=True)
-    assert len(base._holdouts(ordered)) == 1
-
-
-@pytest.mark.parametrize(("name", "value"), [("l2", 0.0), ("l2", -0.1), ("l2", float("nan")), ("words", -1.0)])
-def test_weights_that_leave_the_solution_open_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValidationError, match=r"greater than|finite number"):
-        EaseSettings(**{name: value})

@@ -1,0 +1,34 @@
+"""Settings of EASE with words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reccli.api.component import ComponentSettings
+from reccli.api.search import Choices
+
+__all__ = ["EaseSettings"]
+
+Positive = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class EaseSettings(ComponentSettings):
+    """Settings of EASE with words."""
+
+    rank: int = Field(default=2048, ge=1)
+    """Components; exact where it reaches the number of users or of items."""
+    l2: Annotated[Positive | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
+    """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
+    user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
+    """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
+    words: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
+    """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
+    recency: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 0.5, 1.0))] = "auto"
+    """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
+    vocabulary: int = Field(default=4096, ge=1)
+    """Words kept, those that most texts have: 1,024 to 16,384."""
+    n_iter: int = Field(default=3, ge=1, le=50)
+    """Passes of the decomposition."""
