@@ -67,6 +67,7 @@ SCHEMAS: dict[str, ArtifactSchema] = {
     # the sparse part, where there is one: columns that are not zero, ascending, and their weights
     "user_vectors": ArtifactSchema({"user": "u32", "vector": "[vec]", "index": "[u32s]", "weight": "[f32s]"}),
     "item_vectors": ArtifactSchema({"item": "u32", "vector": "[vec]", "index": "[u32s]", "weight": "[f32s]"}),
+    "mixture": ArtifactSchema({"run": "str", "fingerprint": "str", "weight": "f64"}),  # instead of vectors of its own
     # evaluate
     "metrics": ArtifactSchema(
         {

@@ -41,7 +41,7 @@ from movielens_als import HERE, interval, ndcg_by_user, read_lists, reccli
 from reccli.artifacts import Prepared
 from reccli.retrieval.topk import top_k
 from reccli.stages.common import Control
-from reccli.stages.serving import open_run
+from reccli.stages.opening import open_run
 from reccli.workspace import Workspace
 
 SETS = ("anime", "steam", "hetrec-lastfm", "book-crossing")

@@ -32,7 +32,8 @@ from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.finetune import finetune
-from reccli.stages.serving import Served, open_run
+from reccli.stages.opening import open_run
+from reccli.stages.serving import Served
 from reccli.workspace import Workspace
 
 KINDS = ("clean", "half", "noise")

@@ -29,7 +29,7 @@ import polars as pl
 
 from reccli.artifacts import Prepared
 from reccli.stages.common import Control
-from reccli.stages.serving import open_run
+from reccli.stages.opening import open_run
 from reccli.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent

@@ -33,7 +33,7 @@ from movielens_als import HERE, reccli
 from reccli.artifacts import Prepared
 from reccli.retrieval.topk import top_k
 from reccli.stages.common import Control
-from reccli.stages.serving import open_run
+from reccli.stages.opening import open_run
 from reccli.workspace import Workspace
 
 SETS = ("ml-latest-small", "filmtrust", "hetrec-lastfm", "book-crossing", "amazon-toys", "gowalla")

@@ -35,7 +35,7 @@ from reccli.settings.finetune import FinetuneSettings
 from reccli.stages import finetune_model, finetune_run
 from reccli.stages.common import Control
 from reccli.stages.finetune import finetune
-from reccli.stages.serving import open_run
+from reccli.stages.opening import open_run
 from reccli.training import finetuning
 from reccli.workspace import Workspace
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reccli.workspace import Workspace
 
 FLAGS = [
-    Flag("recipe", metavar="auto"),
+    Flag("recipe", metavar="auto|single"),
     Flag("encoder", metavar="NAME"),
     Flag("loss", metavar="NAME"),
     Flag("sampler", metavar="NAME"),

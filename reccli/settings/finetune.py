@@ -16,8 +16,9 @@ class FinetuneSettings(StageSettings):
 
     SKIP: ClassVar[frozenset[str]] = frozenset({"name", "device", "threads", "online", "collapse", "recipe"})
 
-    recipe: Literal["auto"] | None = None
-    """`auto` tries the encoders that suit the data, and keeps the one that is best on validation."""
+    recipe: Literal["auto", "single"] | None = None
+    """`auto` tries the encoders that suit the data, and keeps what is best on validation, one of them or several mixed;
+    `single` keeps one."""
     encoder: str = "history"
     """Encoder component."""
     loss: str | None = None

@@ -6,7 +6,7 @@ U users, I items, N items or users given by text, D embedding of a run, S embedd
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -142,6 +142,10 @@ class Ensemble(Served):
     def reachable_U(self) -> npt.NDArray[np.bool_]:
         """Users that any run has a vector of its own for."""
         return np.asarray(np.any([member.reachable_U for member in self.weighed], axis=0))
+
+    def knowing(self, parts: tuple[str, ...]) -> Served:
+        """Return the same runs, asked for users as of other parts."""
+        return replace(self, parts=parts, members=tuple(member.knowing(parts) for member in self.members))
 
     @property
     def weighed(self) -> list[Served]:

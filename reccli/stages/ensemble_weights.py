@@ -124,7 +124,7 @@ def _finer(best: tuple[float, ...]) -> list[tuple[float, ...]]:
 def _choose(workspace: Workspace, members: Sequence[Served], mix: str, control: Control) -> Version | None:
     """Choose on validation, of what is known before it, and store the choice, or find it stored; None on a dry run."""
     metric = str(members[0].version.manifest.settings["metric"])
-    before = [replace(member, parts=tuple(p for p in member.parts if p not in ("valid", "test"))) for member in members]
+    before = [member.knowing(tuple(p for p in member.parts if p not in ("valid", "test"))) for member in members]
     whole = ensemble_of(before, (1.0,) * len(before), mix)
     if not isinstance(whole, Ensemble):
         raise ConfigError("--weight auto weighs several runs", hint="name two: --run A --run B")

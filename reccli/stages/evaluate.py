@@ -19,7 +19,8 @@ from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.ensemble_weights import Weights, weights_of
 from reccli.stages.measuring import AUC, Chosen, Measured, chosen_metrics, measure
-from reccli.stages.serving import Served, open_run
+from reccli.stages.opening import open_run
+from reccli.stages.serving import Served
 from reccli.stages.transfer import transfer_facts, transfer_line
 from reccli.training.health_log import health_text
 from reccli.workspace import Draft, Version, Workspace

@@ -33,7 +33,7 @@ def build_model(job: Job, data: TrainingData, context: Context) -> ScoringModel:
 
     settings, recipe = job.settings, job.recipe
     loss = None if settings.loss is None else build_loss(settings.loss, settings.loss_settings, recipe.task)
-    teacher = open_teacher(job.teachers, job.prepared, settings, device=str(job.device))
+    teacher = open_teacher(job.workspace, job.teachers, job.prepared, settings, device=str(job.device))
     similarity = Similarity(str(settings.similarity))
     encoder = registry.create("encoder", settings.encoder, settings.encoder_settings)
     encoder.setup(data, context)

@@ -1,4 +1,4 @@
-"""`finetune --recipe auto`: try what suits the data, and keep what is best on validation."""
+"""`finetune --recipe auto`: try what suits the data, and keep what is best on validation, a run or a mixture."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from reccli.settings import FinetuneSettings
 from reccli.stages.common import Control, StageResult, run_stage
 from reccli.stages.finetune_job import determinants_of, job_of
 from reccli.stages.finetune_one import finetune_one
+from reccli.stages.recipe_mixture import Mixing, mixing_of, store_mixing
 from reccli.stages.starting import UnreadError
 from reccli.training.recipes import Candidate, picked
 from reccli.workspace import Draft, Version, Workspace
@@ -55,9 +56,10 @@ class _Tried:
 def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control: Control) -> StageResult:
     """Look at the data, train each encoder of its shortlist, and make the best on validation the run `auto`.
 
-    Each candidate is a run of its own (`auto-ease`, say), so that a second call finds it up to date, a killed one goes
-    on, and `evaluate --compare` and ensembles can use it. The test part is never looked at. With `refit` the winner is
-    trained on all interactions after that.
+    Where several of them mixed are better than the best alone, that mixture is the run `auto` (rankings, and the recipe
+    `auto`; with `single` it is always one of them). Each candidate is a run of its own (`auto-ease`, say), so that a
+    second call finds it up to date, a killed one goes on, and `evaluate --compare` and ensembles can use it. The test
+    part is never looked at. With `refit` what won is trained on all interactions after that.
 
     Args:
         workspace: Where the data is.
@@ -74,7 +76,8 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     given = [name for name in OWN if name in settings.model_fields_set]
     if given:
         flag = f"{given[0].removesuffix('_settings')}.*" if given[0].endswith("_settings") else f"--{given[0]}"
-        raise ConfigError(f"--recipe auto chooses {flag}, which is set too", hint=f"leave out {flag}, or --recipe")
+        told = f"--recipe {settings.recipe} chooses {flag}, which is set too"
+        raise ConfigError(told, hint=f"leave out {flag}, or --recipe")
     prepared = Prepared(workspace.current("prepare"), shared=True)
     if not len(prepared.validation):
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
@@ -89,7 +92,11 @@ def finetune_by_recipe(workspace: Workspace, settings: FinetuneSettings, control
     if control.dry_run:
         lines = tuple(f"{candidate.encoder}: {candidate.why}" for candidate, _ in planned)
         return StageResult("finetune", "planned", None, (f"{len(planned)} encoders are to be compared",), lines)
-    best = _best(_tried(workspace, prepared, planned, control), control)
+    order = _ranked(_tried(workspace, prepared, planned, control), control)
+    mixing = _mixing(workspace, prepared, order, settings, control)
+    if mixing is not None:
+        return _mixed(workspace, prepared, [order[place] for place in mixing.places], mixing, settings, control)
+    best = order[0]
     adopted = _adopt(workspace, prepared, best, name, control)
     if settings.refit:
         final = best.settings.model_copy(update={"name": name, "refit": True, "as_of": settings.as_of})
@@ -190,16 +197,59 @@ def _tried(workspace: Workspace, prepared: Prepared, planned: Sequence[Planned],
     return tried
 
 
-def _best(tried: Sequence[_Tried], control: Control) -> _Tried:
-    """Return the best on validation; of equals the first."""
+def _ranked(tried: Sequence[_Tried], control: Control) -> list[_Tried]:
+    """Return all by validation, the best first; of equals the first tried."""
     from reccli.training.validation import parse_metric
 
     facts = tried[0].version.manifest.facts
     sign = 1.0 if parse_metric(facts["metric"], facts["task"])[0].higher_is_better else -1.0
-    best = max(tried, key=lambda one: sign * one.value)
     order = sorted(tried, key=lambda one: -sign * one.value)
-    control.say("chosen by validation: " + " > ".join(f"{one.candidate.encoder} {one.value:.4f}" for one in order))
-    return best
+    control.say("by validation: " + " > ".join(f"{one.candidate.encoder} {one.value:.4f}" for one in order))
+    return order
+
+
+def _mixing(
+    workspace: Workspace, prepared: Prepared, order: Sequence[_Tried], settings: FinetuneSettings, control: Control
+) -> Mixing | None:
+    """Return how some of them are better together, or None; ratings and clicks are never mixed by a recipe."""
+    if settings.recipe != "auto" or order[0].version.manifest.facts["task"] != "ranking":
+        return None
+    versions, values = [one.version for one in order], [one.value for one in order]
+    device = order[0].version.manifest.device or "cpu"
+    return mixing_of(workspace, prepared, versions, values, device=device, control=control)
+
+
+def _mixed(
+    workspace: Workspace,
+    prepared: Prepared,
+    chosen: Sequence[_Tried],
+    mixing: Mixing,
+    settings: FinetuneSettings,
+    control: Control,
+) -> StageResult:
+    """Make a mixture the run of the recipe; with `refit` another one of its runs trained on all interactions."""
+    name, versions = settings.name or NAME, [one.version for one in chosen]
+    status, version = store_mixing(workspace, prepared, name, versions, mixing, control=control)
+    if settings.refit:
+        versions = [_refitted(workspace, prepared, one, settings, control) for one in chosen]
+        name += versions[0].name.removeprefix(chosen[0].version.name)
+        status, version = store_mixing(workspace, prepared, name, versions, mixing, control=control)
+    named = [f"{one.candidate.encoder} {weight:.2g}" for one, weight in zip(chosen, mixing.weights, strict=True)]
+    lines = [
+        f"recipe: {' + '.join(named)}, better together  valid {mixing.metric} {mixing.value:.4f}"
+        f" ({mixing.alone:.4f} the best alone)",
+        f"picked: normalised scores of {len(chosen)} runs, added; --recipe single keeps the best of them alone",
+    ]
+    if status == "done":
+        lines.append(f"wrote {workspace.path}/finetune/{version.name} (as {', '.join(one.name for one in versions)})")
+    return StageResult("finetune", status, version, (), tuple(lines), version.manifest.facts, "reccli evaluate")
+
+
+def _refitted(
+    workspace: Workspace, prepared: Prepared, one: _Tried, settings: FinetuneSettings, control: Control
+) -> Version:
+    final = one.settings.model_copy(update={"refit": True, "as_of": settings.as_of})
+    return _committed(finetune_one(workspace, final, control, prepared).version)
 
 
 def _adopt(workspace: Workspace, prepared: Prepared, best: _Tried, name: str, control: Control) -> tuple[str, Version]:
@@ -216,9 +266,13 @@ def _adopt(workspace: Workspace, prepared: Prepared, best: _Tried, name: str, co
         manifest.device, manifest.threads = made.device, made.threads
 
     status, version, _ = run_stage(workspace, "finetune", name, **determinants_of(job), control=control, build=build)
+    return status, _committed(version)
+
+
+def _committed(version: Version | None) -> Version:
     if version is None:
         raise ConfigError("a plan has no run", hint="leave out --dry-run")
-    return status, version
+    return version
 
 
 def _share(source: Path, target: Path) -> None:

@@ -24,8 +24,9 @@ from reccli.stages.ensemble import Ensemble, ensemble_of
 from reccli.stages.ensemble_weights import weights_of
 from reccli.stages.explain import reasons_for
 from reccli.stages.new_items import NewItems, Shelf, read_new_items, shelf
+from reccli.stages.opening import open_run
 from reccli.stages.reranking import check_reranker, reranked
-from reccli.stages.serving import Served, open_run, popularity_scores
+from reccli.stages.serving import Served, popularity_scores
 from reccli.workspace import Draft, Version, Workspace
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ U users, I items, D embedding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,13 @@ import numpy.typing as npt
 from reccli.api.data import Histories
 from reccli.api.vectors import MixedVectors, any_numbers, pair_products
 from reccli.artifacts import Prepared, read_vectors
-from reccli.errors import ConfigError, MissingArtifactError
-from reccli.workspace import Version, Workspace
+from reccli.errors import ConfigError
+from reccli.workspace import Version
 
 if TYPE_CHECKING:
     from reccli.retrieval.topk import Found
-    from reccli.stages.common import Control
 
-__all__ = ["Served", "Stored", "open_run", "popularity_scores"]
+__all__ = ["Served", "Stored", "popularity_scores"]
 
 Float32 = npt.NDArray[np.float32]
 Stored = Float32 | MixedVectors
@@ -107,6 +106,10 @@ class Served:
         from reccli.training.restore import load_encoder
 
         return load_encoder(self.version, self.prepared, device=self.device)
+
+    def knowing(self, parts: tuple[str, ...]) -> Served:
+        """Return the same run, asked for users as of other parts."""
+        return replace(self, parts=parts)
 
     def encode(self, histories: Histories) -> Stored:
         """Return stored vectors of users given by history.
@@ -196,27 +199,6 @@ class Served:
         if self.facts.get("users_by_text"):
             return any_numbers(self.user_UD)
         return self.prepared.histories(*self.trained_parts).length_U > 0
-
-
-def open_run(workspace: Workspace, run: str | None, parts: tuple[str, ...], control: Control, *, device: str) -> Served:
-    """Open a finetune run together with the data it was trained on.
-
-    Raises:
-        MissingArtifactError: There is no such run, or its data is gone.
-    """
-    version = workspace.current("finetune", run)
-    fingerprint = version.manifest.parents.get("prepare/main", "")
-    prepared = workspace.find("prepare", "main", fingerprint)
-    if prepared is None:
-        raise MissingArtifactError(
-            f"the prepared data of run '{version.name}' ({fingerprint}) is gone or damaged",
-            hint="reccli finetune --force",
-        )
-    if workspace.current("prepare", verify=False).fingerprint != fingerprint:
-        control.warn(f"run '{version.name}' was trained on older prepared data; reccli finetune brings it up to date")
-    data = Prepared(prepared)
-    known = (*parts, *(part for part in data.parts if part == "history"))  # what a cold user did before is known
-    return Served(version, data, known, device)
 
 
 def popularity_scores(histories: Histories) -> Float32:

@@ -8,7 +8,7 @@ from reccli.api.vectors import MixedVectors
 from reccli.artifacts import Prepared
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.stages.ensemble import ensemble_of
-from reccli.stages.serving import Served
+from reccli.stages.opening import opened
 from reccli.training.loss_sum import traits_of
 from reccli.workspace import Version, Workspace
 
@@ -61,7 +61,12 @@ def teachers_of(workspace: Workspace, prepared: Prepared, recipe: Recipe) -> tup
 
 
 def open_teacher(
-    versions: tuple[Version, ...], prepared: Prepared, settings: FinetuneSettings, *, device: str
+    workspace: Workspace,
+    versions: tuple[Version, ...],
+    prepared: Prepared,
+    settings: FinetuneSettings,
+    *,
+    device: str,
 ) -> Teacher | None:
     """Return the scores of one run, or of an ensemble of several, as soft targets; None without any."""
     from reccli.training.teaching import Teacher
@@ -69,7 +74,7 @@ def open_teacher(
     if not versions:
         return None
     parts = prepared.trained_parts(refit=settings.refit, as_of=settings.as_of)
-    served = ensemble_of([Served(version, prepared, parts, device) for version in versions])
+    served = ensemble_of([opened(workspace, version, prepared, parts, device=device) for version in versions])
     user_UD, item_ID = served.user_UD, served.item_ID
     if isinstance(user_UD, MixedVectors) or isinstance(item_ID, MixedVectors):
         raise ConfigError(

@@ -17,7 +17,7 @@ from reccli.stages.ensemble import ensemble_of
 from reccli.stages.ensemble_scores import _best_items, validation_values
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
-from reccli.stages.serving import open_run
+from reccli.stages.opening import open_run
 from reccli.workspace import Workspace
 
 torch.set_num_threads(1)

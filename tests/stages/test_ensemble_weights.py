@@ -18,8 +18,9 @@ from reccli.stages.common import Control
 from reccli.stages.ensemble_weights import grid, weights_of
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
+from reccli.stages.opening import open_run
 from reccli.stages.recommend import recommend
-from reccli.stages.serving import Served, open_run
+from reccli.stages.serving import Served
 from reccli.workspace import Workspace
 
 torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""`--recipe auto`: tries what suits the data, keeps the best on validation, and can be killed and repeated."""
+"""Recipes try what suits the data, keep the best on validation, and can be killed and repeated; single runs here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def workspace(prepared: Path, tmp_path: Path) -> Workspace:
 
 
 def settings(**values: Any) -> FinetuneSettings:
-    return FinetuneSettings(**{"recipe": "auto", "device": "cpu", "threads": 1, "epochs": 2, **values})
+    return FinetuneSettings(**{"recipe": "single", "device": "cpu", "threads": 1, "epochs": 2, **values})
 
 
 def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> None:
@@ -54,7 +54,7 @@ def test_the_best_on_validation_becomes_the_last_run(workspace: Workspace) -> No
     assert adopted.manifest.facts["best_value"] == max(found.values())
     assert found[adopted.manifest.facts["recipe"]] == max(found.values())
     assert said[0].startswith("data: task ranking, 24 users, 16 items")
-    assert any(line.startswith("chosen by validation: ") for line in said)
+    assert any(line.startswith("by validation: ") for line in said)
     assert result.lines[0].startswith("recipe: ")
     assert result.lines[1].startswith("picked: ")
     same = workspace.current("finetune", str(adopted.manifest.facts["recipe"]))
@@ -103,7 +103,7 @@ def test_tasks_beside_the_first_one_are_trained_too(tmp_path: Path) -> None:
 
 
 def test_what_the_recipe_chooses_must_not_be_set(workspace: Workspace) -> None:
-    with pytest.raises(ConfigError, match=r"--recipe auto chooses --loss, which is set too") as caught:
+    with pytest.raises(ConfigError, match=r"--recipe single chooses --loss, which is set too") as caught:
         finetune_by_recipe(workspace, settings(loss="bpr"), Control())
     assert caught.value.hint == "leave out --loss, or --recipe"
     with pytest.raises(ConfigError, match=r"chooses encoder\.\*, which"):

@@ -18,8 +18,9 @@ from reccli.stages.common import Control
 from reccli.stages.ensemble import ensemble_of
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
+from reccli.stages.opening import open_run
 from reccli.stages.recommend import recommend
-from reccli.stages.serving import Served, open_run
+from reccli.stages.serving import Served
 from reccli.training.restore import load_encoder
 from reccli.workspace import Workspace
 
