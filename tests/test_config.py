@@ -96,6 +96,23 @@ def test_texts_of_lists_and_tables(text: str, field: str, wanted: object) -> Non
         ("prepare", {"flags": {"ratios": "8:1"}}, r"ratios: '8:1' is not three shares"),
         ("recommend", {"flags": {"weights": ["1", "x"]}}, r"^recommend\.weights='x' \(flag\): .*number"),
         ("prepare", {"flags": {"event_weights": "view=x"}}, r"^prepare\.event_weights\.view='x' \(flag\): "),
+        (
+            "prepare",
+            {"flags": {"event_weights": "view=1,hide=-1"}},
+            r"^prepare\.event_weights\.hide='-1' \(flag\): input should be greater than or equal to 0$",
+        ),
+        (
+            "prepare",
+            {"flags": {"event_weights": "hide=-inf"}},
+            r"^prepare\.event_weights\.hide='-inf' \(flag\): input should be a finite number$",
+        ),
+        ("prepare", {"flags": {"event_weights": "buy=inf"}}, r"^prepare\.event_weights\.buy='inf' \(flag\): .*finite"),
+        ("prepare", {"flags": {"event_weights": "buy=nan"}}, r"^prepare\.event_weights\.buy='nan' \(flag\): .*finite"),
+        (
+            "prepare",
+            {"flags": {"event_weights": "buy=1e40"}},
+            r"event_weights\.buy='1e40' \(flag\): .*less than or equal",
+        ),
         ("prepare", {"flags": {"core": "x"}}, r"^prepare\.core='x' \(flag\): input should be a valid integer"),
         ("prepare", {"flags": {"event_weights": "view"}}, r"event_weights: 'view' is not name=value"),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,8 +34,8 @@ class PrepareSettings(StageSettings):
     """Unit of the times; `order` for positions that only order the rows of a user."""
     event_column: str | None = None
     """Column with the kind of behaviour."""
-    event_weights: dict[str, float] = Field(default={})
-    """Weight of each kind of behaviour; kinds not named are dropped and counted."""
+    event_weights: dict[str, Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]] = Field(default={})
+    """Weight of each kind of behaviour, 0 or more; kinds not named are dropped and counted."""
     value_as_weight: bool = False
     """Use the value as the confidence of an implicit interaction."""
     recency_half_life: float | None = Field(default=None, gt=0)
