@@ -17,7 +17,7 @@ from reccli.api.data import Histories
 from reccli.errors import ConfigError, MissingArtifactError
 from reccli.retrieval.fusion import DEPTH, fused_top_k
 from reccli.retrieval.topk import Found
-from reccli.stages.ensemble_parts import Part, nothing_like, plain_part, scored_part, side_by_side
+from reccli.stages.ensemble_parts import Part, nothing_like, plain_part, scaled, scored_part, side_by_side
 from reccli.stages.serving import Served, Stored
 
 __all__ = ["Ensemble", "ensemble_of"]
@@ -43,7 +43,7 @@ class Ensemble(Served):
 
     with `a_r` the typical length of a centred item vector. Where a run does not know an item or a user its term is 0,
     which is its mean. Predicted ratings, and the log odds of clicks, have one scale already: there it is the weighted
-    mean of what the runs predict.
+    mean of what the runs predict, of those that can where a user or an item came later.
 
     With `mix="rank"` scores do not count, but places in the lists of the runs: `fused_top_k`, which needs no scale at
     all. Lists alone are made so; explanations and scores of pairs stay those of the sum above.
@@ -192,20 +192,29 @@ class Ensemble(Served):
 
     def _encode(self, ability: str, rows: int, encode: Callable[[Served], Stored], *, users: bool) -> Stored:
         self.require(ability)
+        able_M = [bool(part.served.facts.get(ability)) for part in self._parts]
         parts = []
-        for part in self._parts:
-            able = bool(part.served.facts.get(ability))
+        for part, able in zip(self._parts, able_M, strict=True):
             vectors = encode(part.served) if able else nothing_like(part.served.item_ID, rows)
             known_N = np.full(rows, able)
             parts.append(part.users(vectors, known_N) if users else part.items(vectors, known_N))
-        return side_by_side(parts)
+        joined = side_by_side(parts)
+        if self._values:  # a mean over those that predict something
+            joined = scaled(
+                joined, 1.0 / sum(part.weight for part, able in zip(self._parts, able_M, strict=True) if able)
+            )
+        return joined
+
+    @property
+    def _values(self) -> bool:
+        """Whether scores are values on one scale."""
+        return self.facts.get("task") != "ranking"
 
     @cached_property
     def _parts(self) -> list[Part]:
-        values = self.facts.get("task") != "ranking"
         total = sum(self.weights)
         return [
-            plain_part(member, weight / total) if values else scored_part(member, weight / total)
+            plain_part(member, weight / total) if self._values else scored_part(member, weight / total)
             for member, weight in zip(self.members, self.weights, strict=True)
         ]
 
@@ -228,7 +237,9 @@ def ensemble_of(members: Sequence[Served], weights: Sequence[float] = (), mix: s
         return members[0]
     first = members[0]
     if len({member.name for member in members}) < len(members):
-        raise ConfigError("an ensemble takes each run once", hint="to count a run more give it a weight: --weights 2,1")
+        raise ConfigError(
+            "an ensemble takes each run once", hint="to count a run more give it a weight: --weight 2 --weight 1"
+        )
     for member in members[1:]:
         if member.prepared.version.fingerprint != first.prepared.version.fingerprint:
             raise MissingArtifactError(

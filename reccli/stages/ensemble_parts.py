@@ -14,10 +14,12 @@ import numpy.typing as npt
 from reccli.api.vectors import MixedVectors
 from reccli.stages.serving import Served, Stored
 
-__all__ = ["Part", "nothing_like", "plain_part", "scored_part", "side_by_side"]
+__all__ = ["Part", "nothing_like", "plain_part", "scaled", "scored_part", "side_by_side"]
 
 Float64 = npt.NDArray[np.float64]
 BLOCK = 256
+EPSILON = 1e-6
+"""Deviation of scores, as a share of what they could be at most, that rounding may leave of equal ones."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,19 @@ class Part:
     centred: bool
 
     def items(self, items: Stored, known_N: npt.NDArray[np.bool_]) -> Stored:
-        """Return what enters for items; zeros for those that are not known."""
-        scale_N = np.where(known_N, self.weight**0.5 / self.length, 0.0)
+        """Return what enters for items; of z-scores zeros for those that are not known.
+
+        Predicted values enter as they are: what a run knows nothing of has its mean and the biases of the other side.
+        """
+        scale_N = np.where(known_N | (not self.centred), self.weight**0.5 / self.length, 0.0)
         if not isinstance(items, MixedVectors):
             return ((items - self.mean_D) * scale_N[:, None]).astype(np.float32)
         dense_ND = np.concatenate([items.dense_ND - self.mean_D, np.ones((len(items), 1))], axis=1)
         return _scaled(MixedVectors(dense_ND, items.sparse_NS), scale_N)
 
     def users(self, users: Stored, known_N: npt.NDArray[np.bool_]) -> Stored:
-        """Return what enters for users; zeros for those that are not known, or whose scores are all the same."""
-        scale_N = np.where(known_N, self.weight**0.5 * self.length, 0.0)
+        """Return what enters for users; of z-scores zeros for those that are not known, or whose scores are the same."""
+        scale_N = np.where(known_N | (not self.centred), self.weight**0.5 * self.length, 0.0)
         if self.centred:
             deviation_N = self._deviations(users)
             scale_N = np.divide(scale_N, deviation_N, out=np.zeros_like(scale_N), where=deviation_N > 0)
@@ -68,7 +73,10 @@ class Part:
         if isinstance(users, MixedVectors):
             return _counted_deviations(users, self.served.item_ID[self.served.reachable_I], self)
         root_RD = np.zeros((0, users.shape[1])) if self.root_RD is None else self.root_RD
-        return np.asarray(np.linalg.norm(users.astype(np.float64) @ root_RD.T, axis=1))
+        deviation_N = np.linalg.norm(users.astype(np.float64) @ root_RD.T, axis=1)
+        norm_N = np.linalg.norm(users.astype(np.float64), axis=1)
+        largest = float(np.linalg.norm(self.mean_D)) + self.length  # of an item, centred or not
+        return np.where(deviation_N > EPSILON * norm_N * largest, deviation_N, 0.0)
 
 
 def plain_part(served: Served, weight: float) -> Part:
@@ -134,8 +142,15 @@ def _counted_deviations(users: MixedVectors, items: Stored, part: Part) -> Float
         score_BI = (block.sparse_NS @ turned_SI).toarray().astype(np.float64)
         score_BI += block.dense_ND @ items.dense_ND.T
         deviation_N[low : low + BLOCK] = score_BI.std(axis=1)
-    tiny_N = 1e-6 * users.norms() * part.length  # what rounding leaves of equal scores
+    tiny_N = EPSILON * users.norms() * part.length
     return np.where(deviation_N > tiny_N, deviation_N, 0.0)
+
+
+def scaled(vectors: Stored, factor: float) -> Stored:
+    """Return vectors that are so many times as long."""
+    if not isinstance(vectors, MixedVectors):
+        return (vectors * factor).astype(np.float32)
+    return _scaled(vectors, np.full(len(vectors), factor))
 
 
 def _scaled(vectors: MixedVectors, scale_N: Float64) -> MixedVectors:

@@ -151,7 +151,7 @@ def _choose(workspace: Workspace, members: Sequence[Served], mix: str, control: 
     parents = [*(version for member in members for version in member.versions), whole.prepared.version]
     quiet = replace(control, force=False)
     _, version, _ = run_stage(
-        workspace, "ensemble", _key(members), settings=settings, parents=parents, control=quiet, build=build
+        workspace, "ensemble", _key(members, mix), settings=settings, parents=parents, control=quiet, build=build
     )
     return version
 
@@ -197,7 +197,7 @@ def _chosen_before(workspace: Workspace, members: Sequence[Served], mix: str) ->
     names = [_base_name(member) for member in members]
     hint = f"reccli evaluate {' '.join(f'--run {name}' for name in names)} --ensemble --weight auto --mix {mix}"
     try:
-        version = workspace.current("ensemble", _key(members))
+        version = workspace.current("ensemble", _key(members, mix))
     except MissingArtifactError:
         raise MissingArtifactError(
             f"run '{members[0].name}' knows the validation part, and no weights were chosen before it did", hint=hint
@@ -225,8 +225,9 @@ def _same_settings(workspace: Workspace, told: Manifest, member: Served) -> bool
     return own == other
 
 
-def _key(members: Sequence[Served]) -> str:
-    return f"ensemble-{'-'.join(_base_name(member) for member in members)}"[:90]
+def _key(members: Sequence[Served], mix: str) -> str:
+    kind = "ensemble" if mix == "score" else f"ensemble-by-{mix}"
+    return f"{kind}-{'-'.join(_base_name(member) for member in members)}"[:90]
 
 
 def _base_name(member: Served) -> str:

@@ -147,6 +147,11 @@ def test_texts_that_are_off_are_not_read_and_serve_nobody(folder: Path) -> None:
         encoder.encode_texts(["red fox"])
 
 
+def test_words_beside_texts_that_are_off_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"encoder\.words=8\.0, and encoder\.text=no"):
+        build(folder, cold_world(), text="no", words=8.0)
+
+
 @pytest.mark.parametrize(("task", "loss"), [("ranking", None), ("ranking", "bpr"), ("rating", "mse"), ("ctr", "bce")])
 @pytest.mark.parametrize("ordered", [False, True])
 def test_learns_the_known_world(folder: Path, task: str, loss: str | None, ordered: bool) -> None:

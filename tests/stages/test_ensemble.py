@@ -180,5 +180,23 @@ def test_ratings_are_the_weighted_mean_of_what_runs_predict(tmp_path: Path) -> N
     first, second = members(workspace, "mf", "history")
     whole = ensemble_of([first, second], (3.0, 1.0))
     expected = 0.75 * first.user_UD @ first.item_ID.T + 0.25 * second.user_UD @ second.item_ID.T
-    both = np.ix_(first.reachable_U & second.reachable_U, first.reachable_I & second.reachable_I)
-    np.testing.assert_allclose((whole.user_UD @ whole.item_ID.T)[both], expected[both], rtol=1e-4)
+    np.testing.assert_allclose(whole.user_UD @ whole.item_ID.T, expected, rtol=1e-4)
+    user_R, item_R = np.divmod(np.arange(144), 12)
+    np.testing.assert_allclose(whole.pair_scores(user_R, item_R), expected.ravel(), rtol=1e-4)
+
+
+def test_ratings_of_what_a_run_has_not_met_are_not_zeros(tmp_path: Path) -> None:
+    workspace = shop(tmp_path, users=12, items=12, task="rating")
+    for encoder in ("mf", "history"):
+        finetune(workspace, FinetuneSettings(encoder=encoder, epochs=2, device="cpu", name=encoder), Control())
+    served = members(workspace, "mf", "history")
+    expected = np.mean([run.user_UD @ run.item_ID.T for run in served], axis=0)
+    for run in served:
+        run.__dict__["reachable_I"] = np.arange(12) % 3 > 0
+        run.__dict__["reachable_U"] = np.arange(12) % 4 > 0
+    whole = ensemble_of(served)
+    np.testing.assert_allclose(whole.user_UD @ whole.item_ID.T, expected, rtol=1e-4)
+    # someone who comes later is known to one of them alone, and what it predicts is all that is predicted
+    later = served[1].histories.rows(np.array([3]))
+    alone = served[1].encode(later) @ served[1].item_ID.T
+    np.testing.assert_allclose(whole.encode(later) @ whole.item_ID.T, alone, rtol=1e-4)

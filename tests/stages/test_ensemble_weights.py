@@ -239,6 +239,15 @@ def test_a_dry_run_chooses_nothing(workspace: Workspace) -> None:
     assert "ensemble-mf-spectral" not in workspace.runs("ensemble")
 
 
+def test_weights_by_score_and_by_rank_are_stored_apart(workspace: Workspace) -> None:
+    runs = members(workspace, "spectral", "mf", parts=("train",))
+    by_score = weights_of(workspace, runs, ("auto",), "score", Control())
+    by_rank = weights_of(workspace, runs, ("auto",), "rank", Control())
+    assert workspace.current("ensemble", "ensemble-spectral-mf").manifest.facts["mix"] == "score"
+    assert workspace.current("ensemble", "ensemble-by-rank-spectral-mf").manifest.facts["mix"] == "rank"
+    assert (by_score.facts["mix"], by_rank.facts["mix"]) == ("score", "rank")
+
+
 def test_lists_by_rank_are_the_same_in_both_stages(workspace: Workspace) -> None:
     runs = ("history", "mf")
     given: dict[str, Any] = {"weights": (2.0, 1.0), "mix": "rank", "device": "cpu"}

@@ -67,7 +67,9 @@ def test_the_value_is_what_evaluate_measures(workspace: Workspace) -> None:
     assert sum(found.weights) == pytest.approx(1.0)
     assert found.value >= found.alone
     finetune(workspace, settings(), Control())
-    measured = evaluate(workspace, EvaluateSettings(split="valid", ks=(10,), metrics=("ndcg",), device="cpu"), Control())
+    measured = evaluate(
+        workspace, EvaluateSettings(split="valid", ks=(10,), metrics=("ndcg",), device="cpu"), Control()
+    )
     assert measured.data["metrics"][0]["value"] == pytest.approx(found.value, abs=1e-6)
 
 
