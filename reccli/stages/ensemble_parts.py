@@ -59,7 +59,7 @@ class Part:
         return _scaled(MixedVectors(dense_ND, items.sparse_NS), scale_N)
 
     def users(self, users: Stored, known_N: npt.NDArray[np.bool_]) -> Stored:
-        """Return what enters for users; of z-scores zeros for those that are not known, or whose scores are the same."""
+        """Return what enters for users; of z-scores zeros for those not known, or whose scores are the same."""
         scale_N = np.where(known_N | (not self.centred), self.weight**0.5 * self.length, 0.0)
         if self.centred:
             deviation_N = self._deviations(users)

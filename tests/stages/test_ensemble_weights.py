@@ -175,7 +175,7 @@ def test_refitted_runs_take_what_was_chosen_before(tmp_path: Path) -> None:
     served = members(workspace, "history-refit", "spectral-refit")
     assert weights_of(workspace, served, ("auto",), "score", Control()).values == chosen.values
     assert recommend(workspace, refitted, Control()).version is not None
-    with pytest.raises(MissingArtifactError, match="of other runs or settings"):
+    with pytest.raises(MissingArtifactError, match="no weights were chosen before it did"):
         weights_of(workspace, served, ("auto",), "rank", Control())
     train(workspace, "history", refit=True, seed=7)
     other = members(workspace, "history-refit", "spectral-refit")
