@@ -1,6 +1,6 @@
 """What an ensemble is worth on validation under many weightings at once: each run is asked once.
 
-U users, V users validated on, B users of a block, I items, K list length, M members, R held-out rows, W weightings.
+U users, V users validated on, K list length, M members, R held-out rows, W weightings.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from reccli.api.component import Context
-from reccli.api.vectors import MixedVectors
 from reccli.evaluation.calibration import Calibration
 from reccli.evaluation.ranking import distinct, evaluate_ranking
 from reccli.retrieval.fusion import fused_top_k
 from reccli.stages.ensemble import Ensemble
-from reccli.stages.serving import Stored
+from reccli.stages.weighted_lists import WeightedLists
 from reccli.training.validation import MOST_USERS, parse_metric
 
 __all__ = ["validation_values"]
 
 Measure = Callable[[Sequence[tuple[float, ...]]], npt.NDArray[np.float64]]
-BLOCK_CELLS = 8_000_000
 
 
 def validation_values(whole: Ensemble, metric: str) -> tuple[Measure, bool]:
@@ -65,44 +63,14 @@ def _mean(whole: Ensemble, metric: Any, k: int, user_V: npt.NDArray[np.int64], i
 
 def _of_scores(whole: Ensemble, metric: Any, k: int) -> Measure:
     user_V = _users(whole)
-    seen = whole.histories.rows(user_V)
     reach_MI = np.stack([member.reachable_I for member in whole.members])
     terms = [(users[user_V], items) for users, items in whole.terms()]
-    step = max(1, BLOCK_CELLS // max(1, reach_MI.size))
+    lists = WeightedLists(terms, whole.histories.rows(user_V), reach_MI, k)
 
     def measure(points: Sequence[tuple[float, ...]]) -> npt.NDArray[np.float64]:
-        item_WVK = np.full((len(points), len(user_V), k), -1, np.int64)
-        for low in range(0, len(user_V), step):
-            rows = np.arange(low, min(low + step, len(user_V)))
-            score_MBI = np.stack([_products(users[rows], items) for users, items in terms])
-            known = seen.rows(rows)
-            for place, point in enumerate(points):
-                total_BI = np.einsum("m,mbi->bi", np.array(point), score_MBI, optimize=True)
-                total_BI[:, ~reach_MI[np.array(point) > 0].any(axis=0)] = -np.inf
-                total_BI[known.user_E, known.item_E] = -np.inf
-                item_WVK[place, rows] = _best_items(total_BI, k)
-        return np.array([_mean(whole, metric, k, user_V, item_VK) for item_VK in item_WVK])
+        return np.array([_mean(whole, metric, k, user_V, item_VK) for item_VK in lists.of(points)])
 
     return measure
-
-
-def _best_items(score_BI: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.int64]:
-    """Return the items of the best scores as lists have them, BK: rounded to float32, ties by code, -1 at the end.
-
-    One number holds score and code, so that no two are equal: the bits of a float32, made to ascend, above the code.
-    """
-    import torch
-
-    n_users, n_items = score_BI.shape
-    bits_BI = torch.from_numpy(score_BI.astype(np.float32) + np.float32(0)).view(torch.int32)
-    ascending_BI = (bits_BI ^ ((bits_BI >> 31) & 0x7FFFFFFF)).to(torch.int64)
-    key_BI = (ascending_BI << 32) + torch.arange(n_items - 1, -1, -1)
-    item_BK = np.full((n_users, k), -1, np.int64)
-    found_BK = key_BI.topk(min(k, n_items), dim=1).values
-    code_BK = (n_items - 1 - (found_BK & 0xFFFFFFFF)).numpy()
-    finite_BK = np.take_along_axis(score_BI, code_BK, axis=1) > -np.inf
-    item_BK[:, : code_BK.shape[1]] = np.where(finite_BK, code_BK, -1)
-    return item_BK
 
 
 def _of_ranks(whole: Ensemble, metric: Any, k: int) -> Measure:
@@ -128,10 +96,3 @@ def _of_values(whole: Ensemble, metric: Any, task: str) -> Measure:
         return np.array([float(metric.value(value_R, score_R.clip(low, high))) for score_R in mixed])
 
     return measure
-
-
-def _products(users: Stored, items: Stored) -> npt.NDArray[np.float64]:
-    if isinstance(users, MixedVectors) and isinstance(items, MixedVectors):
-        sparse_BI = (users.sparse_NS.astype(np.float64) @ items.sparse_NS.T).toarray()
-        return np.asarray(sparse_BI + users.dense_ND.astype(np.float64) @ items.dense_ND.T)
-    return np.asarray(users.astype(np.float64) @ items.T)  # type: ignore[union-attr]  # both are dense

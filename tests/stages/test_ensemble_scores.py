@@ -11,10 +11,10 @@ import torch
 from shop import shop
 
 from reccli.settings import EvaluateSettings, FinetuneSettings
-from reccli.stages import ensemble_scores
+from reccli.stages import ensemble_scores, weighted_lists
 from reccli.stages.common import Control
 from reccli.stages.ensemble import ensemble_of
-from reccli.stages.ensemble_scores import _best_items, validation_values
+from reccli.stages.ensemble_scores import validation_values
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
 from reccli.stages.opening import open_run
@@ -32,26 +32,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("k", [1, 4, 9])
-def test_the_best_items_are_in_the_order_of_lists(k: int) -> None:
-    draw = np.random.default_rng(1)
-    score_BI = draw.integers(-3, 4, (40, 6)).astype(np.float64) * 1e-3
-    score_BI[draw.random(score_BI.shape) < 0.3] = -np.inf
-    score_BI[0] = -np.inf
-    score_BI[1] = [-0.0, 0.0, 1e-30, -1e-30, 5.0, 5.0 + 1e-12]
-    got = _best_items(score_BI, k)
-    for scores, items in zip(score_BI, got, strict=True):
-        finite = [item for item in range(6) if scores[item] > -np.inf]
-        best = sorted(finite, key=lambda item: (-np.float32(scores[item]), item))[:k]
-        assert items.tolist() == best + [-1] * (k - len(best))
-
-
 @pytest.mark.parametrize("mix", ["score", "rank"])
 @pytest.mark.parametrize("cells", [8_000_000, 500])
 def test_a_weighting_is_worth_what_evaluate_says(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, mix: str, cells: int
 ) -> None:
-    monkeypatch.setattr(ensemble_scores, "BLOCK_CELLS", cells)
+    monkeypatch.setattr(weighted_lists, "BLOCK_CELLS", cells)
+    monkeypatch.setattr(weighted_lists, "BEST", 12)
+    monkeypatch.setattr(weighted_lists, "BEST_PER_PLACE", 1)
     members = [open_run(workspace, run, ("train",), Control(), device="cpu") for run in RUNS]
     whole = ensemble_of(members, (1.0, 1.0), mix)
     measure, higher = validation_values(whole, "ndcg@10")
