@@ -96,7 +96,7 @@ SCHEMAS: dict[str, ArtifactSchema] = {
             "n": "u64",
         }
     ),
-    # tune; the searched settings are further columns, named as `--set` takes them
+    # tune; the searched settings are further columns, named as `--set` takes them, but for `param.epochs`
     "trials": ArtifactSchema(
         {
             "number": "u32",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reccli.api.encoder import Encoder
     from reccli.api.loss import Loss
     from reccli.api.metric import CatalogueMetric, LabelMetric, Metric, RankingMetric, RatingMetric
+    from reccli.api.needs import Needs
     from reccli.api.objective import Objective, Pretrained
     from reccli.api.reader import Reader, Table
     from reccli.api.sampler import Sampler
@@ -45,6 +46,7 @@ _HOMES = {
     "LossOutput": "batch",
     "Metric": "metric",
     "MixedVectors": "vectors",
+    "Needs": "needs",
     "Negatives": "batch",
     "Objective": "objective",
     "Pretrained": "objective",
@@ -77,6 +79,7 @@ __all__ = [
     "LossOutput",
     "Metric",
     "MixedVectors",
+    "Needs",
     "Negatives",
     "Objective",
     "Pretrained",

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Needs, Range, TrainingData
 from reccli.nn.history_bags import Bags, HistoryBags
 from reccli.nn.tables import first_vectors, look_up
 from reccli.nn.user_blocks import by_blocks
@@ -86,7 +86,7 @@ class Recency(WordedItems, Encoder):
         """Share of the numbers of history vectors that a step does not see."""
         hidden: float = Field(default=0.0, ge=0, lt=1)
         """Share of history entries left out in an epoch."""
-        words: Literal["auto", "yes", "no"] = "auto"
+        words: Annotated[Literal["auto", "yes", "no"], Needs("text", unless=("auto", "no"))] = "auto"
         """Whether the words of texts are part of item vectors; `auto` where there are texts."""
         gate: bool = False
         """Whether a gate lets the newest entry count for more."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Batch, Choices, ComponentSettings, Context, Encoder, Histories, Needs, Range, TrainingData
 from reccli.errors import ConfigError
 from reccli.nn.causal_reader import CausalReader
 from reccli.nn.history_windows import HistoryWindows, Piece
@@ -85,7 +85,7 @@ class SASRec(WordedItems, Encoder):
         """Entries of a history that are read."""
         dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
         """Dropout of entries, attention and layers."""
-        words: Literal["auto", "yes", "no"] = "auto"
+        words: Annotated[Literal["auto", "yes", "no"], Needs("text", unless=("auto", "no"))] = "auto"
         """Whether the words of texts are part of item vectors; `auto` where there are texts."""
         start: Literal["spectrum", "random"] = "random"
         """What the table starts from."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Needs, Range, TrainingData
 from reccli.nn.history_age import aged, require_order
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.one_hop import OneHop
@@ -109,7 +109,9 @@ class Spectral(Encoder):
         """With `one_hop`: how much popularity is taken out of the score, 0 to 0.5, or `auto`."""
         neighbours: int = Field(default=400, ge=1)
         """With `one_hop`: items kept for each item of a history, 50 to 2,000."""
-        recency: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.4))] = "auto"
+        recency: Annotated[
+            float | Literal["auto"], Choices(("auto", 0.0, 0.4)), Needs("time", unless=("auto", 0.0))
+        ] = "auto"
         """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
         held_out: float = Field(default=0.1, gt=0, lt=1)
         """Share of training rows held out where something is `auto`: 0.05 to 0.3."""

@@ -115,7 +115,8 @@ class BSL(Loss):
         if inputs.log_q_N is None:
             raise ConfigError(
                 "loss.log_q=true: this sampler does not say how likely it proposes an item",
-                hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
+                hint="use --sampler popularity, uniform (shared negatives), mixed or in-batch, "
+                "or --set loss.log_q=false",
             )
         return -inputs.log_q_N.to(inputs.user_BD.dtype)
 

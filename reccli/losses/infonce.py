@@ -110,7 +110,8 @@ class InfoNCE(Loss):
         if log_q_N is None:
             raise ConfigError(
                 "loss.log_q=true: this sampler does not say how likely it proposes an item",
-                hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
+                hint="use --sampler popularity, uniform (shared negatives), mixed or in-batch, "
+                "or --set loss.log_q=false",
             )
         drawn = len(log_q_N) if inputs.count_N is None else int(inputs.count_N.sum())
         corrected_N: Tensor = log_q_N.to(inputs.user_BD.dtype) + math.log(max(drawn, 1))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reccli.api.component import ComponentSettings
+from reccli.api.needs import Needs
 from reccli.api.search import Choices
 
 __all__ = ["EaseSettings"]
@@ -24,9 +25,13 @@ class EaseSettings(ComponentSettings):
     """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
     user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
     """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
-    words: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0))] = "auto"
+    words: Annotated[
+        Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0)), Needs("text", unless=("auto", 0.0))
+    ] = "auto"
     """How many interactions the words of an item's text count as: 2 to 32, 0 leaves texts out, or `auto`."""
-    recency: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 0.5, 1.0))] = "auto"
+    recency: Annotated[
+        Amount | Literal["auto"], Choices(("auto", 0.0, 0.5, 1.0)), Needs("time", unless=("auto", 0.0))
+    ] = "auto"
     """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
     vocabulary: int = Field(default=4096, ge=1)
     """Words kept, those that most texts have: 1,024 to 16,384."""

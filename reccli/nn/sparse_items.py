@@ -12,6 +12,7 @@ from torch import Tensor
 from reccli.api.component import ComponentSettings, Context
 from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
+from reccli.api.needs import Needs
 from reccli.api.search import Choices
 from reccli.nn.history_age import RECENCIES, aged, require_order
 from reccli.nn.history_matrix import history_matrix
@@ -29,7 +30,11 @@ CHOOSING_USERS = 2048
 class SparseItemsSettings(ComponentSettings):
     """Settings of encoders whose users are their histories."""
 
-    recency: Annotated[Annotated[float, Field(ge=0)] | Literal["auto"], Choices(("auto", 0.0, 0.5, 1.0))] = "auto"
+    recency: Annotated[
+        Annotated[float, Field(ge=0)] | Literal["auto"],
+        Choices(("auto", 0.0, 0.5, 1.0)),
+        Needs("time", unless=("auto", 0.0)),
+    ] = "auto"
     """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
 
 

@@ -69,7 +69,7 @@ class FinetuneSettings(StageSettings):
     clip: float = Field(default=0.0, ge=0)
     """Largest gradient norm; 0 for none."""
     patience: int | None = Field(default=None, ge=0)
-    """Epochs without a better validation metric before stopping; 0 never stops early."""
+    """Validations (one every `validate_every` epochs) without a better metric before stopping; 0 never stops early."""
     average: float | None = Field(default=None, ge=0, lt=1)
     """Decay of the moving average of weights that is validated and kept, 0.9 to 0.999; 0 for none."""
     swa: int = Field(default=0, ge=0)

@@ -77,7 +77,7 @@ def has_optuna() -> bool:
 
 
 def _run(search: Search) -> StageResult:
-    from reccli.stages.tune_report import attempt_line, space_lines
+    from reccli.stages.tune_report import attempt_line, counted, counts_of, space_lines
     from reccli.stages.tune_study import Study
     from reccli.stages.tune_trial import Trials
     from reccli.training.search_space import default_values
@@ -115,7 +115,9 @@ def _run(search: Search) -> StageResult:
                 trials.drop()
                 control.say(attempt_line(attempt, search.metric, best=ahead))
                 control.log("tune.trial", {"number": attempt.number, "state": attempt.state, "value": attempt.value})
-                progress.update(len(study.attempts()), **({"best": float(best.value or 0.0)} if best else {}))
+                progress.update(
+                    counted(counts_of(study.attempts())), **({"best": float(best.value or 0.0)} if best else {})
+                )
 
             signal = study.run(trials.measure, settings.trials, timeout=settings.timeout, stop=control.stop, done=done)
         return _finish(search, study, made, signal)

@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 
     from reccli.stages.tune_attempt import Attempt
 
-__all__ = ["attempt_line", "counts_of", "counts_text", "repeat_command", "space_lines", "trials_frame", "values_text"]
+__all__ = [
+    "attempt_line",
+    "counted",
+    "counts_of",
+    "counts_text",
+    "repeat_command",
+    "space_lines",
+    "trials_frame",
+    "values_text",
+]
 
 FLAGS = (
     *("encoder", "loss", "sampler", "task", "similarity", "pretrained", "epochs", "batch_size", "learning_rate"),
     *("metric", "device", "threads", "seed"),
 )
-ORDER = ("complete", "pruned", "failed", "running", "lost")
+LOST = "lost"
+ORDER = ("complete", "pruned", "failed", "running", LOST)
 
 
 def space_lines(parameters: Sequence[Parameter]) -> list[str]:
@@ -59,13 +69,18 @@ def counts_of(attempts: Sequence[Attempt]) -> dict[str, int]:
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
-    """Return the same for people; trials that were lost were made again, and do not count."""
-    made = {state: count for state, count in counts.items() if state != "lost"}
-    return f"{sum(made.values())} trials ({', '.join(f'{count} {state}' for state, count in made.items())})"
+    """Return the same for people."""
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if state != LOST)
+    return f"{counted(counts)} trials ({told})"
+
+
+def counted(counts: Mapping[str, int]) -> int:
+    """Return how many trials there are; those that were lost were made again, and do not count."""
+    return sum(count for state, count in counts.items() if state != LOST)
 
 
 def trials_frame(attempts: Sequence[Attempt], parameters: Sequence[Parameter]) -> pl.DataFrame:
-    """Return the artifact `trials`: one row a trial, the searched settings as columns."""
+    """Return the artifact `trials`: one row a trial, the searched settings as columns (`epochs` as `param.epochs`)."""
     import polars as pl
 
     def facts(name: str) -> list[Any]:
@@ -83,7 +98,8 @@ def trials_frame(attempts: Sequence[Attempt], parameters: Sequence[Parameter]) -
     }
     for parameter in parameters:
         values = [attempt.values.get(parameter.name) for attempt in attempts]
-        columns[parameter.name] = _column(values, parameter)
+        taken = parameter.name in columns  # by a fact of the trials, as `epochs` is
+        columns[f"param.{parameter.name}" if taken else parameter.name] = _column(values, parameter)
     return pl.DataFrame(columns)
 
 

@@ -68,6 +68,8 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
     from reccli.training.search_space import applied, space_of
     from reccli.training.tasks import task_of
 
+    if settings.name is not None:
+        workspace.check_name(settings.name)
     if base.refit:
         raise ConfigError(
             "tune chooses on validation, which a refit has none of", hint="tune without refit, then refit"
@@ -82,12 +84,13 @@ def open_search(workspace: Workspace, base: FinetuneSettings, settings: TuneSett
         raise DataError("there is no validation part to choose on", hint="reccli prepare with other --ratios")
     task = task_of(base.task, prepared)
     data = component_data(prepared, task)
+    provides = data.provides()
 
     def check(given: FinetuneSettings) -> None:
-        resolve(given, task, data.provides(), n_items=data.n_items)
+        resolve(given, task, provides, n_items=data.n_items)
 
     first = job_of(workspace, base, control, prepared)
-    parameters = space_of(settings.params, base, first.recipe, check)
+    parameters = space_of(settings.params, base, first.recipe, provides, check)
     fixed: dict[str, Any] = {"name": settings.name or f"{first.recipe.run_name}-tuned"}
     if first.recipe.trainable:  # all trials start from the same weights, whatever is pre-trained meanwhile
         fixed["pretrained"] = "none" if first.start is None else first.start.version.name

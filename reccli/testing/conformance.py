@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from reccli import registry
 from reccli.api import API_VERSION, Choices, Component, Range
+from reccli.api.needs import needs_of
 
 __all__ = ["Conformance"]
 
@@ -97,6 +98,16 @@ class Conformance:
                 for value in _values(space):
                     taken = self._taken(name, value)
                     self.expect(taken == value, f"setting '{name}' makes {taken!r} of {value!r}, which is in its space")
+
+    def test_needs_of_settings(self) -> None:
+        """What a setting needs of the data, its default does not, unless the component itself does."""
+        component = self.component_class
+        for name, need in needs_of(component.Settings).items():
+            default = component.Settings.model_fields[name].get_default(call_default_factory=True)
+            self.expect(
+                default in need.unless or need.what in component.needs,
+                f"setting '{name}': its default {default!r} needs {need.what}, which the component does not",
+            )
 
     def _searchable(self, name: str, space: Range | Choices) -> None:
         if isinstance(space, Choices):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from reccli import registry
+from reccli.api.needs import needs_of
 from reccli.errors import ConfigError, PluginError
 from reccli.settings import FinetuneSettings
 from reccli.training.loss_sum import build_loss
 from reccli.training.parts import parts_of
 
-__all__ = ["VALUE_NEEDS", "check_encoder", "check_parts", "is_trainable", "listed", "misfit"]
+__all__ = ["VALUE_NEEDS", "check_encoder", "check_parts", "check_settings", "is_trainable", "listed", "misfit"]
 
 VALUE_NEEDS = {"ratings": "rating", "labels": "ctr"}
 """Needs that the task decides about: the data may well have values, and the run not be for them."""
@@ -20,6 +21,11 @@ EXTRAS = {
     "compile": "run without --compile, or train a text model: --encoder bert --train last-2 --compile",
 }
 """What may be added to a training, with what is to be done where an encoder cannot."""
+LACKING = {
+    "text": ("texts of items, which the data has not", "reccli prepare RATINGS --items FILE"),
+    "time": ("an order, and a split that hides what came later", "reccli prepare RATINGS --split temporal"),
+}
+"""What the data lacks where a setting needs it, with the command that prepares data that has it."""
 NOTHING = {"adversarial": "no table of embeddings to move", "compile": "nothing to compile"}
 
 
@@ -78,6 +84,32 @@ def check_parts(settings: FinetuneSettings, task: str, device: str) -> None:
         _check_negatives(settings, task)
 
 
+def check_settings(settings: FinetuneSettings, provides: frozenset[str]) -> None:
+    """Refuse settings of components that say nothing with such data: before any of them is set up.
+
+    Args:
+        settings: Without gaps.
+        provides: What the data provides, see `TrainingData.provides`.
+
+    Raises:
+        ConfigError: The message names the setting, and what the data lacks.
+    """
+    for kind in ("encoder", "loss", "sampler", "aux"):
+        name = getattr(settings, kind)
+        parts = parts_of(kind, name, getattr(settings, f"{kind}_settings")) if name is not None else []
+        for part in parts:
+            given = registry.settings_of(kind, part.component, part.values)
+            for field, need in needs_of(type(given)).items():
+                value = getattr(given, field)
+                if need.what in provides or value in need.unless:
+                    continue
+                place = f"{kind}.{part.key}.{field}" if len(parts) > 1 else f"{kind}.{field}"
+                lacking, remedy = LACKING.get(need.what, (f"{need.what}, which the data has not", ""))
+                raise ConfigError(
+                    f"{place}={value} needs {lacking}", hint=f"leave it out{f', or: {remedy}' if remedy else ''}"
+                )
+
+
 def _check_negatives(settings: FinetuneSettings, task: str) -> None:
     loss = build_loss(str(settings.loss), settings.loss_settings, task)
     if settings.memory and "negatives" not in loss.needs_for(task):
@@ -91,7 +123,7 @@ def _check_negatives(settings: FinetuneSettings, task: str) -> None:
     if not registry.create("sampler", settings.sampler, settings.sampler_settings).gives_log_q:
         raise ConfigError(
             f"loss.log_q=true: sampler '{settings.sampler}', as it is set, does not say how likely it proposes an item",
-            hint="use --sampler popularity, uniform (shared negatives) or in-batch, or --set loss.log_q=false",
+            hint="use --sampler popularity, uniform (shared negatives), mixed or in-batch, or --set loss.log_q=false",
         )
 
 

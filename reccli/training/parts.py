@@ -31,6 +31,11 @@ class Part:
         """Name without a distribution."""
         return self.component.rpartition(":")[2]
 
+    @property
+    def key(self) -> str:
+        """The same as settings are named by: with underscores alone."""
+        return self.name.replace("-", "_")
+
 
 def split_sum(kind: str, text: str) -> list[tuple[str, float | None]]:
     """Return names (with their distributions) and weights (None where none is given) of `infonce+directau:0.5`.
@@ -77,7 +82,7 @@ def parts_of(kind: str, text: str, values: Mapping[str, Any]) -> list[Part]:
         cls = registry.load(kind, name)
         usual = float(getattr(cls, "default_weight", 1.0))
         parts.append(Part(name, cls, weight=usual if weight is None else weight))
-    by_name = {part.name.replace("-", "_"): part for part in parts}
+    by_name = {part.key: part for part in parts}
     for key, value in _flat(values, by_name).items():
         head, dot, rest = key.partition(".")
         if key == "weight" and kind in BESIDE and len(parts) == 1:

@@ -10,7 +10,15 @@ from reccli import registry
 from reccli.errors import ConfigError
 from reccli.settings import FinetuneSettings
 from reccli.training.auxiliaries import check_views, resolve_auxiliaries
-from reccli.training.fitting import VALUE_NEEDS, check_encoder, check_parts, is_trainable, listed, misfit
+from reccli.training.fitting import (
+    VALUE_NEEDS,
+    check_encoder,
+    check_parts,
+    check_settings,
+    is_trainable,
+    listed,
+    misfit,
+)
 from reccli.training.loss_sum import traits_of
 from reccli.training.parts import all_settings, names_of, parts_of, together
 from reccli.training.tasks import VALUE_LOSSES, Side, parse_tasks, resolve_sides
@@ -115,7 +123,7 @@ def resolve(
     settings = resolve_auxiliaries(settings)
     check_encoder(settings.encoder, encoder, data_task, provides)
     if not encoder.trainable:
-        return _closed_form(settings, encoder, device)
+        return _closed_form(settings, encoder, provides, device)
     circumstances = provides | ({"small"} if n_items <= SMALL else frozenset())
     preferred = _preferred(encoder, circumstances)
     ranking_loss = str(preferred.get("loss", encoder.default_loss))
@@ -147,6 +155,7 @@ def resolve(
         settings = settings.model_copy(update={"average": 0.0})
     filled = settings.model_copy(update=chosen)
     filled = _component_settings(filled, preferred, chosen)
+    check_settings(filled, provides)
     check_parts(filled, task, device)
     parse_metric(str(filled.metric), task)
     return Recipe(filled, task, True, chosen, sides)
@@ -165,7 +174,7 @@ def _preferred(encoder: type[Any], circumstances: frozenset[str]) -> dict[str, A
     return preferred
 
 
-def _closed_form(settings: FinetuneSettings, encoder: type[Any], device: str) -> Recipe:
+def _closed_form(settings: FinetuneSettings, encoder: type[Any], provides: frozenset[str], device: str) -> Recipe:
     """Return the recipe of an encoder without training; what only training could use is refused."""
     if settings.task is not None and settings.task != "ranking":
         fitting = [name for name in registry.names("encoder") if is_trainable(name)]
@@ -184,6 +193,7 @@ def _closed_form(settings: FinetuneSettings, encoder: type[Any], device: str) ->
     chosen = {"similarity": encoder.defaults.get("similarity", "dot"), "metric": "ndcg@10", "epochs": 0}
     chosen = {name: value for name, value in chosen.items() if getattr(settings, name) is None}
     filled = _component_settings(settings.model_copy(update=chosen), {}, chosen)
+    check_settings(filled, provides)
     check_parts(filled, "ranking", device)
     parse_metric(str(filled.metric), "ranking")
     return Recipe(filled, "ranking", False, chosen)

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from reccli import registry
+from reccli.api.needs import needs_of
 from reccli.api.search import Choices, Range, spaces_of
 from reccli.errors import ConfigError, one_of
 from reccli.settings import FinetuneSettings
-from reccli.training.parts import Part, parts_of
+from reccli.training.parts import Part, parts_of, split_sum
 from reccli.training.resolving import Recipe
 
 __all__ = ["Parameter", "applied", "default_values", "space_of"]
@@ -28,7 +29,7 @@ FIXED = frozenset({
 """Settings that are not searched: they say what a trial is worth, or how it is run, or are no hyper-parameters."""
 FACTOR = 5.0  # how far below and above what they are by themselves the learning rate and weights are searched
 DIGITS = 4
-RANGE = re.compile(r"\s*(?P<low>[^.:,\s][^:,\s]*?)\.\.(?P<high>[^:,\s]+?)\s*(?P<log>:\s*log)?\s*")
+RANGE = re.compile(r"\s*(?P<low>[^:,\s]+?)\.\.(?P<high>[^:,\s]+?)\s*(?P<log>:\s*log)?\s*")
 EXAMPLE = "as in --param loss.temperature=0.05..1:log or --param encoder.dim=64,128,256"
 
 
@@ -60,16 +61,22 @@ class Parameter:
 
 
 def space_of(
-    texts: Sequence[str], settings: FinetuneSettings, recipe: Recipe, check: Callable[[FinetuneSettings], Any]
+    texts: Sequence[str],
+    settings: FinetuneSettings,
+    recipe: Recipe,
+    provides: frozenset[str],
+    check: Callable[[FinetuneSettings], Any],
 ) -> list[Parameter]:
     """Return what is searched.
 
     Args:
         texts: `name=low..high`, `name=low..high:log`, `name=a,b,c`, or a name alone, which is searched where its
-            component declares; without any, all that the components declare and the settings leave open, and the
-            learning rate of what is trained and the weights of auxiliary tasks, by a factor of 5 either way.
+            component declares; without any, all that the components declare, the settings leave open and the data
+            has what is needed for, and the learning rate of what is trained and the weights of auxiliary tasks, by a
+            factor of 5 either way.
         settings: As given, with gaps.
         recipe: The same without gaps.
+        provides: What the data provides, see `TrainingData.provides`.
         check: Refuses settings that cannot be trained, by ConfigError.
 
     Raises:
@@ -83,7 +90,7 @@ def space_of(
         if twice is not None:
             raise ConfigError(f"--param {twice}: it is given twice", hint=EXAMPLE)
     else:
-        found = _declared(settings, recipe)
+        found = _declared(settings, recipe, provides)
         if not found:
             raise ConfigError(
                 f"encoder '{settings.encoder}' declares nothing to search that is not set", hint=f"say what, {EXAMPLE}"
@@ -126,20 +133,21 @@ def default_values(parameters: Sequence[Parameter], recipe: Recipe) -> dict[str,
     return found
 
 
-def _declared(settings: FinetuneSettings, recipe: Recipe) -> list[Parameter]:
+def _declared(settings: FinetuneSettings, recipe: Recipe, provides: frozenset[str]) -> list[Parameter]:
     found = []
     for kind in KINDS:
         parts = _parts(kind, recipe.settings)
         for part in parts:
+            idle = {field for field, need in needs_of(part.cls.Settings).items() if need.what not in provides}
             for field, space in spaces_of(part.cls.Settings).items():
-                name = f"{kind}.{part.name}.{field}" if len(parts) > 1 else f"{kind}.{field}"
-                if not _is_set(name, settings):
+                name = f"{kind}.{part.key}.{field}" if len(parts) > 1 else f"{kind}.{field}"
+                if field not in idle and not _is_set(name, settings, recipe):
                     found.append(_parameter(name, space.with_value(_default(name, recipe)), part.cls.Settings, field))
-            name = f"aux.{part.name}.weight"
-            if kind == "aux" and not _is_set(name, settings):
+            name = f"aux.{part.key}.weight"
+            if kind == "aux" and not _is_set(name, settings, recipe):
                 found.append(Parameter(name, Range(part.weight / FACTOR, part.weight * FACTOR, log=True)))
     rate = recipe.settings.learning_rate
-    if recipe.trainable and rate is not None and not _is_set("learning_rate", settings):
+    if recipe.trainable and rate is not None and not _is_set("learning_rate", settings, recipe):
         found.append(Parameter("learning_rate", Range(rate / FACTOR, rate * FACTOR, log=True)))
     return found
 
@@ -148,7 +156,7 @@ def _parsed(text: str, settings: FinetuneSettings, recipe: Recipe) -> Parameter:
     name, equals, value = text.partition("=")
     name = name.strip().removeprefix("finetune.").replace("-", "_")
     model, field = _place(name, recipe)
-    if _is_set(name, settings):
+    if _is_set(name, settings, recipe):
         raise ConfigError(f"--param {name}: it is set as well, so there is nothing to search", hint="drop one of them")
     if not equals:
         space = spaces_of(model).get(field)
@@ -189,11 +197,14 @@ def _place(name: str, recipe: Recipe) -> tuple[type[BaseModel], str]:
     if not parts:
         raise ConfigError(f"--param {name}: this run has no {kind}", hint=f"--{kind} NAME")
     head, dot, rest = inner.partition(".")
-    wanted = [part for part in parts if part.name.replace("-", "_") == head] if dot else parts
+    wanted = [part for part in parts if part.key == head] if dot else parts
     field = rest if dot else inner
     if dot and wanted and field == "weight" and (len(parts) > 1 or kind == "aux"):
         return _Weight, field
     holders = [part for part in wanted if field in part.cls.Settings.model_fields]
+    if not holders and inner == "weight" and (len(parts) > 1 or kind == "aux"):
+        example = f"--param {kind}.{parts[0].key}.weight=0.01..1:log"
+        raise ConfigError(f"--param {name}: a weight is that of one component, and has its name", hint=example)
     if not holders:
         known = sorted({field for part in parts for field in part.cls.Settings.model_fields})
         raise one_of(f"setting of {kind} '{' + '.join(part.name for part in parts)}'", inner, known)
@@ -240,7 +251,7 @@ def _default(name: str, recipe: Recipe) -> Any:
         return getattr(recipe.settings, name)
     head, dot, rest = inner.partition(".")
     for part in _parts(kind, recipe.settings):
-        field = rest if dot and part.name.replace("-", "_") == head else inner
+        field = rest if dot and part.key == head else inner
         if field in part.cls.Settings.model_fields:
             return getattr(registry.settings_of(kind, part.component, part.values), field)
         if field == "weight" and field is not inner:
@@ -248,16 +259,26 @@ def _default(name: str, recipe: Recipe) -> Any:
     return None
 
 
-def _is_set(name: str, settings: FinetuneSettings) -> bool:
+def _is_set(name: str, settings: FinetuneSettings, recipe: Recipe) -> bool:
+    """Return whether the settings say it: by its name, by one it shares, or by that of each part that would take it."""
     kind, dot, inner = name.partition(".")
     if not dot:
         return name in settings.model_fields_set and getattr(settings, name) is not None
-    given = getattr(settings, f"{kind}_settings")
-    head, dot, rest = inner.partition(".")
-    nested = given.get(head, {})
-    if rest == "weight" and f"{head}:" in (getattr(settings, kind) or "").replace("-", "_"):
+    given = _given(kind, settings)
+    takers = [part.key for part in _parts(kind, recipe.settings) if inner in part.cls.Settings.model_fields]
+    if takers and given.issuperset(f"{key}.{inner}" for key in takers):
         return True
-    return inner in given or (bool(dot) and (rest in given or (isinstance(nested, Mapping) and rest in nested)))
+    return inner in given or inner.partition(".")[2] in given
+
+
+def _given(kind: str, settings: FinetuneSettings) -> set[str]:
+    """Return what is set for the components of a kind, named as parameters are; weights in their text are, too."""
+    text = getattr(settings, kind)
+    weights = [] if text is None else split_sum(kind, text)
+    found = {f"{name.rpartition(':')[2]}.weight" for name, weight in weights if weight is not None}
+    for key, value in getattr(settings, f"{kind}_settings").items():
+        found |= {key, *(f"{key}.{inner}" for inner in (value if isinstance(value, Mapping) else ()))}
+    return {name.replace("-", "_") for name in found}
 
 
 def _leaves(annotation: Any) -> set[Any]:

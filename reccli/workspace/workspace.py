@@ -102,9 +102,18 @@ class Workspace:
             return next(iter(self.runs(stage)), None)
         return max(finished)[1]
 
-    def _home(self, stage: str, name: str) -> Path:
+    @staticmethod
+    def check_name(name: str) -> None:
+        """Refuse what is no name of a run.
+
+        Raises:
+            ConfigError: It has other characters than letters, digits, dot, dash and underscore.
+        """
         if not NAME.fullmatch(name):
             raise ConfigError(f"run name '{name}' is not letters, digits, dot, dash and underscore")
+
+    def _home(self, stage: str, name: str) -> Path:
+        self.check_name(name)
         home = self.path / stage / name
         for part in (self.path / stage, home, home / "CURRENT"):
             if part.is_symlink():

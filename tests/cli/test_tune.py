@@ -99,6 +99,12 @@ def test_flags_are_those_of_finetune_but_for_the_refit() -> None:
             "loss.temperature=-1.0: input should be greater than 0",
             "reccli plugins show loss infonce",
         ),
+        (
+            ["--encoder", "lightgcn", "--aux", "simgcl", "--param", "aux.weight=0.1..1"],
+            "--param aux.weight: a weight is that of one component, and has its name",
+            "--param aux.simgcl.weight=0.01..1:log",
+        ),
+        (["--name", "a b"], "run name 'a b' is not letters, digits, dot, dash and underscore", None),
         (["--param", "seed=1,2"], "--param seed: it is not searched", "set it: --set seed=..."),
         (
             ["--encoder", "popularity"],
@@ -114,12 +120,12 @@ def test_flags_are_those_of_finetune_but_for_the_refit() -> None:
     ],
 )
 def test_a_search_that_is_none_is_one_line_and_a_hint(
-    run: Run, tmp_path: Path, arguments: list[str], error: str, hint: str
+    run: Run, tmp_path: Path, arguments: list[str], error: str, hint: str | None
 ) -> None:
     pytest.importorskip("optuna")
     workspace = shop(tmp_path / "shop")
     given = ["-w", str(workspace.path), "--device", "cpu", "--threads", "1", *arguments]
-    assert run(*given) == (2, "", f"error: {error}\nhint: {hint}\n")
+    assert run(*given) == (2, "", f"error: {error}\n" + (f"hint: {hint}\n" if hint else ""))
     assert not (workspace.path / "finetune").exists()
 
 
@@ -129,6 +135,30 @@ def test_the_extra_missing_is_one_line_and_code_14(run: Run, monkeypatch: pytest
     monkeypatch.setattr(tune, "has_optuna", lambda: False)
     wanted = "error: reccli tune needs the extra 'tune', which is not installed\nhint: pip install 'reccli[tune]'\n"
     assert run() == (14, "", wanted)
+
+
+@pytest.mark.parametrize(
+    ("param", "error", "hint"),
+    [
+        (
+            "encoder.words=8,32",
+            "encoder.words=8.0 needs texts of items, which the data has not",
+            "leave it out, or: reccli prepare RATINGS --items FILE",
+        ),
+        (
+            "encoder.recency=0,0.5",
+            "encoder.recency=0.5 needs an order, and a split that hides what came later",
+            "leave it out, or: reccli prepare RATINGS --split temporal",
+        ),
+    ],
+)
+def test_what_the_data_lacks_is_one_line_and_a_hint(
+    run: Run, tmp_path: Path, param: str, error: str, hint: str
+) -> None:
+    pytest.importorskip("optuna")
+    workspace = shop(tmp_path / "shop", split="random", with_items=False)
+    given = ["-w", str(workspace.path), "--encoder", "ease", "--device", "cpu", "--threads", "1", "--param", param]
+    assert run(*given) == (2, "", f"error: {error}\nhint: {hint}\n")
 
 
 @pytest.mark.fault(87)

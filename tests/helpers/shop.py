@@ -14,8 +14,16 @@ from reccli.workspace import Workspace
 GENRES = ("space|robot", "wedding|dance")
 
 
-def shop(folder: Path, *, users: int = 24, items: int = 16, user_texts: bool = False, **settings: Any) -> Workspace:
-    """Write ratings and items of two tastes as CSV, prepare them, and return the workspace."""
+def shop(
+    folder: Path,
+    *,
+    users: int = 24,
+    items: int = 16,
+    user_texts: bool = False,
+    with_items: bool = True,
+    **settings: Any,
+) -> Workspace:
+    """Write ratings and items of two tastes as CSV, prepare them (ratings alone if so wanted), return the workspace."""
     world = checkerboard(users=users, items=items, held_out=1, task=settings.get("task", "ranking"))
     train = world.data.train
     rows = list(zip(train.user_E, train.item_E, train.value_E, train.time_E // 1_000_000, strict=True))
@@ -25,8 +33,9 @@ def shop(folder: Path, *, users: int = 24, items: int = 16, user_texts: bool = F
     (folder / "ratings.csv").write_text("\n".join(["user,item,rating,timestamp", *lines]) + "\n")
     texts = list(world.data.item_text_I or ())
     lines = [f'i{item},"{text}",{GENRES[item % 2]}' for item, text in enumerate(texts)]
-    (folder / "items.csv").write_text("\n".join(["item,title,genres", *lines]) + "\n")
-    sources = Sources((folder / "ratings.csv",), folder / "items.csv")
+    if with_items:
+        (folder / "items.csv").write_text("\n".join(["item,title,genres", *lines]) + "\n")
+    sources = Sources((folder / "ratings.csv",), folder / "items.csv" if with_items else None)
     if user_texts:
         lines = [f'u{user},"{text}"' for user, text in enumerate(world.data.user_text_U or ())]
         (folder / "users.csv").write_text("\n".join(["user,wants", *lines]) + "\n")

@@ -44,6 +44,17 @@ def test_names_are_known_before_any_data_is_opened(tmp_path: Path) -> None:
         job_of(Workspace(tmp_path / "none"), given(encoder="mff"), Control())
 
 
+def test_what_the_data_lacks_is_refused_before_anything_is_set_up(tmp_path: Path) -> None:
+    plain = shop(tmp_path, split="random", with_items=False)
+    words = given(encoder="ease", encoder_settings={"words": 8})
+    with pytest.raises(ConfigError, match=r"encoder\.words=8\.0 needs texts of items, which the data has not"):
+        job_of(plain, words, Control())
+    for encoder in ("ease", "slim", "item-knn", "spectral"):
+        with pytest.raises(ConfigError, match=r"encoder\.recency=0\.5 needs an order, and a split that hides what c"):
+            job_of(plain, given(encoder=encoder, encoder_settings={"recency": 0.5}), Control())
+        assert job_of(plain, given(encoder=encoder, encoder_settings={"recency": 0}), Control()).data.n_items == 16
+
+
 def test_a_search_may_leave_a_start_unread_and_a_run_may_not(workspace: Workspace) -> None:
     pretrain(workspace, PretrainSettings(device="cpu", component={"rank": 4}), Control())
     prepared = Prepared(workspace.current("prepare"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,70 @@ def test_a_closed_form_is_searched_too(workspace: Workspace) -> None:
     assert set(trials["state"]) == {"complete"}
     assert workspace.current("finetune", "closed").manifest.settings["encoder_settings"]["rank"] == 4
     assert "--set encoder.rank=4" in result.data["command"]
+
+
+@pytest.mark.parametrize("encoder", ["ease", "slim", "item-knn", "spectral"])
+def test_what_the_data_lacks_costs_no_trial(tmp_path: Path, encoder: str) -> None:
+    plain = shop(tmp_path, split="random", with_items=False)
+    settings = FinetuneSettings(encoder=encoder, device="cpu", threads=1)
+    result = tune(plain, settings, TuneSettings(trials=6), Control())
+    assert set(result.version.read("trials")["state"]) == {"complete"}
+    assert not {"encoder.words", "encoder.recency"} & {*result.version.read("trials").columns}
+    asked = TuneSettings(trials=6, params=("encoder.recency=0,0.5",), name="asked")
+    with pytest.raises(ConfigError, match=r"encoder\.recency=0\.5 needs an order") as refused:
+        tune(plain, settings, asked, Control())
+    assert refused.value.hint == "leave it out, or: reccli prepare RATINGS --split temporal"
+    assert plain.runs("tune") == [f"{encoder}-tuned"]
+
+
+def test_names_with_dashes_are_searched(workspace: Workspace) -> None:
+    loss = {"loss": "nt-xent+directau:0.5", "encoder_settings": {"start": "random", "dim": 2}, "learning_rate": 0.01}
+    trials = search(workspace, params=(), base=loss, trials=2).version.read("trials")
+    assert {"loss.nt_xent.temperature", "loss.directau.gamma"} < {*trials.columns}
+    assert trials["value"].n_unique() == 2
+
+
+def test_epochs_are_searched_beside_those_that_were_made(workspace: Workspace) -> None:
+    result = search(workspace, params=("epochs=1..4",), base={"epochs": None}, trials=3, pruner="none")
+    trials = result.version.read("trials")
+    assert trials["param.epochs"].to_list() == trials["epochs"].to_list()
+    assert result.data["best"]["settings"].keys() == {"epochs"}
+    assert " --epochs " in result.data["command"]
+
+
+def test_a_name_that_is_none_is_refused_before_any_trial(workspace: Workspace) -> None:
+    said: list[str] = []
+    for dry in (False, True):
+        with pytest.raises(ConfigError, match="run name 'a b' is not letters, digits, dot, dash and underscore"):
+            search(workspace, Control(say=said.append, dry_run=dry), name="a b")
+    assert not said
+    assert not (workspace.path / "logs" / "tune").exists()
+
+
+def test_trials_that_were_lost_are_not_counted_twice(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen = tune_trial.build_run, []
+
+    def build_run(*arguments: Any) -> None:
+        if not lost:
+            lost.append(True)
+            raise Interrupted(2)
+        real(*arguments)
+
+    class Seen:
+        def update(self, done: float, **_: Any) -> None:
+            seen.append(done)
+
+    @contextmanager
+    def task(label: str, total: float, unit: str = "") -> Iterator[Seen]:
+        yield Seen()
+
+    lost: list[bool] = []
+    monkeypatch.setattr(tune_trial, "build_run", build_run)
+    with pytest.raises(Interrupted):
+        search(workspace)
+    result = search(workspace, Control(task=task))
+    assert result.data["trials"]["lost"] == 1
+    assert seen[:4] == [1, 2, 3, 4]
 
 
 def test_the_workspace_is_free_while_a_trial_trains(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,15 @@ from reccli.config import resolve
 from reccli.schemas import check_frame
 from reccli.settings import FinetuneSettings
 from reccli.stages.tune_attempt import Attempt
-from reccli.stages.tune_report import attempt_line, counts_of, counts_text, repeat_command, space_lines, trials_frame
+from reccli.stages.tune_report import (
+    attempt_line,
+    counted,
+    counts_of,
+    counts_text,
+    repeat_command,
+    space_lines,
+    trials_frame,
+)
 from reccli.training.search_space import Parameter, applied
 
 PARAMETERS = [
@@ -47,6 +55,15 @@ def test_the_table_of_trials() -> None:
     assert check_frame("trials", trials_frame([], PARAMETERS)).height == 0
 
 
+def test_a_setting_of_the_name_of_a_fact_has_a_column_of_its_own() -> None:
+    parameters = [Parameter("epochs", Range(1, 4), whole=True), Parameter("encoder.dim", Choices((64, 128)))]
+    attempts = [Attempt(0, "complete", {"epochs": 4, "encoder.dim": 64}, 0.25, {"epoch": 3, "epochs": 3}, 1e9)]
+    frame = check_frame("trials", trials_frame(attempts, parameters))
+    assert frame["epochs"].to_list() == [3], "passes made"
+    assert frame["param.epochs"].to_list() == [4]
+    assert frame["encoder.dim"].to_list() == [64]
+
+
 def test_lines() -> None:
     assert space_lines(PARAMETERS[:2]) == ["  loss.temperature  0.05 to 1, log", "  encoder.dim       64, 128"]
     told = "loss.temperature 0.1, encoder.dim 64, encoder.l2 0.5, mask_twins True"
@@ -60,6 +77,7 @@ def test_lines() -> None:
     )
     counts = counts_of(ATTEMPTS)
     assert counts == {"complete": 1, "pruned": 1, "failed": 1, "lost": 1}
+    assert counted(counts) == 3
     assert counts_text(counts) == "3 trials (1 complete, 1 pruned, 1 failed)"
 
 

@@ -6,7 +6,7 @@ from unittest import SkipTest
 import pytest
 from pydantic import Field
 
-from reccli.api import Choices, Component, ComponentSettings, Range
+from reccli.api import Choices, Component, ComponentSettings, Needs, Range
 from reccli.losses.bpr import BPR
 from reccli.testing import LossConformance
 from reccli.testing.conformance import Conformance
@@ -102,6 +102,14 @@ def test_search_spaces_that_can_be_searched_pass():
         (int, 3),
     ]:
         type("Kit", (Conformance,), {"component": searched(annotation, default)})().test_search_spaces()
+
+
+def test_a_default_that_needs_what_its_component_does_not_is_found(fails):
+    greedy = searched(Annotated[float, Needs("time", unless=(0.0,))], 0.5)
+    fails(Conformance, greedy, "test_needs_of_settings", "its default 0.5 needs time, which the component does not")
+    greedy.needs = frozenset({"time"})
+    for component in (greedy, searched(Annotated[float | None, Needs("time")], None)):
+        type("Kit", (Conformance,), {"component": component})().test_needs_of_settings()
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from reccli import registry
+from reccli.api import Needs
 from reccli.errors import ConfigError, PluginError
 from reccli.settings import FinetuneSettings
-from reccli.training.fitting import check_encoder, check_parts, is_trainable, listed, misfit
+from reccli.training.fitting import check_encoder, check_parts, check_settings, is_trainable, listed, misfit
 
 PLAIN = frozenset({"history", "graph"})
 
@@ -128,6 +129,56 @@ def test_what_can_be_done_passes() -> None:
     check_parts(given("mf", sampler="uniform", **correction), "ranking", "cpu")
     with pytest.raises(ConfigError, match="does not say how likely"):
         check_parts(given("mf", sampler="uniform", sampler_settings={"own": 4}, **correction), "ranking", "cpu")
+
+
+def test_whoever_gives_probabilities_is_named() -> None:
+    asked = given("mf", loss="infonce", loss_settings={"log_q": True}, sampler="dynamic")
+    with pytest.raises(ConfigError) as caught:
+        check_parts(asked, "ranking", "cpu")
+    hint = caught.value.hint
+    assert hint is not None
+    for name in registry.names("sampler"):
+        gives = registry.create("sampler", name).gives_log_q
+        assert (name in hint) == gives or registry.find("sampler", name).distribution != "reccli", name
+
+
+TEXTS = "texts of items, which the data has not"
+ORDER = "an order, and a split that hides what came later"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "settings", "place", "needed"),
+    [
+        ("ease", {"words": 8}, "encoder.words=8.0", TEXTS),
+        ("ease", {"recency": 0.5}, "encoder.recency=0.5", ORDER),
+        ("hybrid", {"recency": 0.5}, "encoder.recency=0.5", ORDER),
+        *((name, {"recency": 0.4}, "encoder.recency=0.4", ORDER) for name in ("slim", "item-knn", "spectral")),
+        *((name, {"words": "yes"}, "encoder.words=yes", TEXTS) for name in ("recency", "sasrec")),
+    ],
+)
+def test_settings_that_say_nothing_with_such_data_are_refused(
+    encoder: str, settings: dict[str, Any], place: str, needed: str
+) -> None:
+    asked = given(encoder, encoder_settings=settings)
+    with pytest.raises(ConfigError, match=re.escape(f"{place} needs {needed}")) as caught:
+        check_settings(asked, PLAIN)
+    remedy = "--items FILE" if needed == TEXTS else "--split temporal"
+    assert caught.value.hint == f"leave it out, or: reccli prepare RATINGS {remedy}"
+    check_settings(asked, PLAIN | {"text", "time"})
+    check_settings(given(encoder), PLAIN)
+    ids = {name: "no" if value == "yes" else 0.0 for name, value in settings.items()}
+    check_settings(given(encoder, encoder_settings=ids), PLAIN)
+
+
+def test_a_setting_of_one_of_several_is_named_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Settings(registry.load("loss", "nt-xent").Settings):  # type: ignore[misc]
+        audio: Annotated[int | None, Needs("audio")] = None
+
+    monkeypatch.setattr(registry.load("loss", "nt-xent"), "Settings", Settings)
+    asked = given("mf", loss="nt-xent+directau", loss_settings={"nt_xent.audio": 3})
+    with pytest.raises(ConfigError, match=r"loss\.nt_xent\.audio=3 needs audio, which the data has not") as caught:
+        check_settings(asked, PLAIN)
+    assert caught.value.hint == "leave it out"
 
 
 def test_words() -> None:

@@ -22,7 +22,7 @@ def recipe_of(settings: FinetuneSettings) -> Any:
 
 def space(*texts: str, **values: Any) -> list[Parameter]:
     settings = FinetuneSettings(**values)
-    return space_of(texts, settings, recipe_of(settings), recipe_of)
+    return space_of(texts, settings, recipe_of(settings), PROVIDES, recipe_of)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def space(*texts: str, **values: Any) -> list[Parameter]:
         ("loss.temperature=0.05..1", Parameter("loss.temperature", Range(0.05, 1))),
         ("finetune.loss.temperature=5e-2..1.:log", Parameter("loss.temperature", Range(0.05, 1, log=True))),
         ("loss.temperature = 0.05 .. 1 : log", None),
+        ("loss.temperature=.05..1:log", Parameter("loss.temperature", Range(0.05, 1, log=True))),
+        ("loss.temperature=.05...5", Parameter("loss.temperature", Range(0.05, 0.5))),
         ("loss.temperature", Parameter("loss.temperature", Range(0.05, 1, log=True))),
         ("encoder.dim", Parameter("encoder.dim", Choices((64, 128, 256, 512)))),
         ("encoder.dim=64,128", Parameter("encoder.dim", Choices((64, 128)))),
@@ -60,6 +62,7 @@ def test_texts(text: str, expected: Parameter | None) -> None:
         ("loss.temperature=0..1:log", "a log range begins above 0"),
         ("loss.temperature=-1..1", r"loss\.temperature=-1\.0: input should be greater than 0"),
         ("loss.temperature=a..b", "'a..b' is not two numbers"),
+        ("loss.temperature=...5", "'...5' is not two numbers"),
         ("loss.temperature=nan..1", "the low end must be below the high end"),
         ("loss.temperature=0.1..inf", "the low end must be below the high end"),
         ("loss.temperature=0.1", "a search needs two different values"),
@@ -119,6 +122,89 @@ def test_several_losses_are_searched_each_by_its_name() -> None:
     assert space("loss.directau.gamma=1..2", encoder="mf", loss="infonce+directau")[0].space == Range(1, 2)
 
 
+def test_names_with_dashes_are_searched_as_settings_have_them() -> None:
+    found = {one.name: one for one in space(encoder="mf", loss="nt-xent+directau:0.5")}
+    assert found["loss.nt_xent.temperature"].space == Range(0.05, 1, log=True)
+    for name in ("loss.nt-xent.temperature", "loss.nt_xent.temperature"):
+        assert space(f"{name}=0.1..1", encoder="mf", loss="nt-xent+directau")[0].name == "loss.nt_xent.temperature"
+    for given in ({"nt-xent": {"temperature": 0.2}}, {"nt-xent.temperature": 0.2}, {"nt_xent.temperature": 0.2}):
+        names = [one.name for one in space(encoder="mf", loss="nt-xent+directau", loss_settings=given)]
+        assert not [name for name in names if "temperature" in name]
+        with pytest.raises(ConfigError, match="it is set as well"):
+            space("loss.nt-xent.temperature=0.1..1", encoder="mf", loss="nt-xent+directau", loss_settings=given)
+    with pytest.raises(ConfigError, match="it is set as well"):
+        space("loss.nt-xent.weight=0.1..1", encoder="mf", loss="nt-xent:0.3+directau")
+    settings = FinetuneSettings(encoder="mf", loss="nt-xent+directau")
+    first = default_values([found["loss.nt_xent.temperature"]], recipe_of(settings))
+    assert first == {"loss.nt_xent.temperature": 0.1}
+    trial = applied(settings, {"loss.nt_xent.temperature": 0.4})
+    assert recipe_of(trial).settings.loss_settings["nt-xent.temperature"] == 0.4
+
+
+@pytest.mark.parametrize("given", [{"infonce": {"temperature": 0.3}}, {"infonce.temperature": 0.3}])
+def test_a_shared_name_is_set_where_all_that_have_it_say_it_themselves(given: dict[str, Any]) -> None:
+    for loss in ("infonce+directau", "infonce"):
+        with pytest.raises(ConfigError, match=r"--param loss\.temperature: it is set as well"):
+            space("loss.temperature=0.1..1", encoder="mf", loss=loss, loss_settings=given)
+        names = [one.name for one in space(encoder="mf", loss=loss, loss_settings=given)]
+        assert not [name for name in names if "temperature" in name]
+    (found,) = space("loss.temperature=0.1..1", encoder="mf", loss="infonce+bpr", loss_settings=given)
+    assert found.name == "loss.temperature"  # bpr takes it
+
+
+def test_what_the_data_lacks_is_not_searched() -> None:
+    def names(provides: frozenset[str]) -> set[str]:
+        settings = FinetuneSettings(encoder="ease")
+        recipe = resolve(settings, "ranking", provides, n_items=100)
+        return {one.name for one in space_of((), settings, recipe, provides, recipe_of)}
+
+    always = {"encoder.l2", "encoder.user_power"}
+    assert names(PROVIDES) == always
+    both = PROVIDES | {"text", "time"}
+    settings = FinetuneSettings(encoder="ease")
+    recipe = resolve(settings, "ranking", both, n_items=100)
+    found = space_of((), settings, recipe, both, lambda given: None)
+    assert {one.name for one in found} == always | {"encoder.words", "encoder.recency"}
+    for name in ("spectral", "slim", "item-knn", "hybrid"):
+        provides = PROVIDES | {"text"}
+        settings = FinetuneSettings(encoder=name)
+        found = space_of((), settings, resolve(settings, "ranking", provides), provides, lambda given: None)
+        assert "encoder.recency" not in {one.name for one in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("encoder.words=8,32", r"encoder\.words=8\.0 needs texts of items, which the data has not"),
+        ("encoder.words=0,32", r"encoder\.words=32\.0 needs texts of items"),
+        ("encoder.words", r"encoder\.words=2\.0 needs texts of items"),
+        ("encoder.recency=0..1", r"encoder\.recency=1\.0 needs an order, and a split that hides what came later"),
+    ],
+)
+def test_what_is_asked_for_and_the_data_lacks_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        space(text, encoder="ease")
+
+
+def test_a_weight_without_a_name_is_refused_with_the_name() -> None:
+    for values, wanted in (
+        ({"encoder": "lightgcn", "aux": "simgcl"}, "--param aux.simgcl.weight=0.01..1:log"),
+        ({"encoder": "mf", "loss": "nt-xent+directau"}, "--param loss.nt_xent.weight=0.01..1:log"),
+    ):
+        with pytest.raises(ConfigError, match="a weight is that of one component") as refused:
+            space(f"{'aux' if 'aux' in values else 'loss'}.weight=0.1..1", **values)
+        assert refused.value.hint == wanted
+        assert space(wanted.removeprefix("--param "), **values)[0].space == Range(0.01, 1, log=True)
+    with pytest.raises(ConfigError, match="no setting of loss 'softmax' called 'weight'"):
+        space("loss.weight=0.1..1", encoder="mf", loss="softmax")
+
+
+def test_a_weight_in_the_text_is_that_of_its_task_alone() -> None:
+    names = [one.name for one in space(encoder="lightgcn", loss="softmax", aux="simgcl+xsimgcl:0.1")]
+    assert "aux.simgcl.weight" in names
+    assert "aux.xsimgcl.weight" not in names
+
+
 def test_weights_beside_the_loss_are_searched() -> None:
     found = {parameter.name: parameter.space for parameter in space(encoder="lightgcn", loss="softmax", aux="simgcl")}
     weight = registry.load("aux", "simgcl").default_weight
@@ -147,9 +233,9 @@ def test_what_an_encoder_prefers_is_always_in_its_space() -> None:
             continue  # needs what no ranking has
         if name == "popularity":
             with pytest.raises(ConfigError, match="encoder 'popularity' declares nothing to search"):
-                space_of((), settings, recipe, lambda given: None)
+                space_of((), settings, recipe, provides, lambda given: None)
             continue
-        found = space_of((), settings, recipe, lambda given: None)
+        found = space_of((), settings, recipe, provides, lambda given: None)
         assert default_values(found, recipe).keys() == {parameter.name for parameter in found}, name
 
 
