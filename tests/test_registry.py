@@ -13,8 +13,10 @@ import tomllib
 from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
 
 import pytest
+from annotated_types import Ge, Gt
 
 from reccli import registry
 from reccli.cli.plugins import check_cli, list_cli
@@ -259,6 +261,31 @@ def test_every_built_in_loads_is_documented_and_tested(entry):
         assert field.description, f"setting '{name}' has no docstring under it"
     test = ROOT / "tests" / FOLDERS[entry.kind] / f"test_{module}.py"
     assert test.is_file(), f"no test file {test.relative_to(ROOT)}"
+
+
+def numbers(annotation, bounds=()):
+    """Yield the kinds of numbers that a setting may be, and all that is said of each."""
+    if get_origin(annotation) is Annotated:
+        kind, *said = get_args(annotation)
+        inner = [part for one in said for part in (one, *getattr(one, "metadata", ()))]
+        yield from numbers(kind, (*bounds, *inner))
+    elif annotation in (int, float):
+        yield bounds
+    else:
+        for kind in get_args(annotation) if get_origin(annotation) is not Literal else ():
+            yield from numbers(kind, bounds)
+
+
+RATINGS = {("rating-accuracy", "levels"), ("rating-f1", "threshold")}
+"""On the scale of the data, which may begin anywhere."""
+
+
+@pytest.mark.parametrize("entry", BUILTINS, ids=lambda entry: f"{entry.kind}-{entry.name}")
+def test_every_number_that_is_set_has_a_least(entry):
+    for name, field in registry.load(entry.kind, entry.name).Settings.model_fields.items():
+        for bounds in numbers(field.annotation, tuple(field.metadata)):
+            has_least = any(isinstance(bound, Ge | Gt) for bound in bounds)
+            assert has_least or (entry.name, name) in RATINGS, f"setting '{name}' may be any number"
 
 
 @pytest.mark.parametrize("entry", BUILTINS, ids=lambda entry: f"{entry.kind}-{entry.name}")

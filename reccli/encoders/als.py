@@ -13,13 +13,13 @@ from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, TrainingData
 from reccli.nn.alternating import Objective, Rows, Side, factorise, solve
+from reccli.nn.bounds import Positive, Power
 from reccli.nn.climbing import climb
 from reccli.nn.held_out import ndcg
 from reccli.nn.sparse_choice import Trial, trial
 
 __all__ = ["Als"]
 
-Positive = Annotated[float, Field(gt=0.0)]
 LADDERS = {
     "l2": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
     "unobserved": (0.01, 0.03, 0.1, 0.3, 1.0),
@@ -94,7 +94,7 @@ class Als(Encoder):
         """Weight of every pair beside an observed one's of 1: 0.01 to 1, or `auto`."""
         l2: Annotated[Positive | Literal["auto"], Choices(("auto", *LADDERS["l2"]))] = "auto"
         """Mean penalty of a row: 0.5 to 32, or `auto`."""
-        power: Annotated[float | Literal["auto"], Choices(("auto", *LADDERS["power"]))] = "auto"
+        power: Annotated[Power | Literal["auto"], Choices(("auto", *LADDERS["power"]))] = "auto"
         """How much more a row with much weight is held back: 0 to 1, or `auto`."""
 
     trainable: ClassVar[bool] = False
@@ -160,7 +160,7 @@ class Als(Encoder):
 
         value, best = climb(start, free, measure)
         if "l2" in free:
-            value, best = climb(best, {"l2": [best.l2 * step for step in FINE]}, measure)
+            value, best = climb(best, {"l2": [best.l2 * step for step in FINE]}, measure, known={best: value})
         self._context.say(
             f"als: unobserved {best.unobserved:g}, l2 {best.l2:.3g}, power {best.power:g} chosen"
             f" (ndcg@20 {value:.4f} on held-out training rows)"

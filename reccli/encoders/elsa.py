@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.nn.bounds import Count
 from reccli.nn.held_out import ndcg
 from reccli.nn.sparse_choice import trial
 from reccli.nn.spectral import fold_in, spectrum
@@ -72,7 +73,7 @@ class Elsa(Encoder):
 
         rank: Annotated[int, Choices((64, 128, 256, 512))] = Field(default=256, ge=1)
         """Components: 64 to 1,024."""
-        epochs: int | Literal["auto"] = "auto"
+        epochs: Count | Literal["auto"] = "auto"
         """Passes over the users: 1 to 20, or `auto` to choose on held-out training rows."""
         learning_rate: Annotated[float, Range(0.002, 0.05, log=True)] = Field(default=0.01, gt=0.0)
         """Step of NAdam: 0.001 to 0.1."""

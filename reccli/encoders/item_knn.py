@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from reccli.api import Choices, Context, Histories, Range, TrainingData
+from reccli.nn.bounds import Power
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
@@ -98,11 +99,11 @@ class ItemKnn(SparseItems):
         """Items kept for each item of a history: 50 to 2,000."""
         weighting: Weighting | Literal["auto"] = "auto"
         """How users' rows are weighted: `none`, `tf-idf`, `bm25`, or `auto` to choose on held-out training rows."""
-        user_power: float | Literal["auto"] = "auto"
+        user_power: Power | Literal["auto"] = "auto"
         """How much less a user with a long history counts: 0 to 0.5, or `auto`."""
-        history_power: float | Literal["auto"] = "auto"
+        history_power: Power | Literal["auto"] = "auto"
         """How much less popular items of a history say: 0 to 1, or `auto`."""
-        item_power: float | Literal["auto"] = "auto"
+        item_power: Power | Literal["auto"] = "auto"
         """How much popularity is taken out of the score: 0 to 0.5, or `auto`."""
         shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
         """Shared users at which a similarity counts half: 0 to 100."""

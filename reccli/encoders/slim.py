@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from reccli.api import Choices, Context, Histories, TrainingData
+from reccli.nn.bounds import Positive, Power
 from reccli.nn.local_ridge import largest_eigenvalue, local_ridge
 from reccli.nn.sparse_choice import Trial, trial
 from reccli.nn.sparse_items import SparseItems, SparseItemsSettings
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Slim"]
 
-Positive = Annotated[float, Field(gt=0)]
 PENALTIES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
 FIRST_PENALTIES = (0.001, 0.004, 0.016)
 USER_POWERS = (0.0, 0.25, 0.5)
@@ -81,7 +81,7 @@ class Slim(SparseItems):
         """Items each item is predicted from: 50 to 500."""
         l2: Annotated[Positive | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032))] = "auto"
         """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
-        user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
+        user_power: Annotated[Power | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
         """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
 
     def weights(self, histories: Histories, chosen: _Choice) -> csr_matrix:

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Needs, Range, TrainingData
+from reccli.nn.bounds import Amount, Count, Power
 from reccli.nn.history_age import aged, require_order
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.one_hop import OneHop
@@ -93,24 +94,24 @@ class Spectral(Encoder):
     class Settings(ComponentSettings):
         """Settings of `spectral`."""
 
-        rank: Annotated[int | Literal["auto"], Choices(("auto", 64, 128, 256, 512))] = "auto"
+        rank: Annotated[Count | Literal["auto"], Choices(("auto", 64, 128, 256, 512))] = "auto"
         """Components: 64 to 1,024, or `auto` to choose among 32, 64, ... 1,024 on held-out training rows."""
-        exponent: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.2, 0.4, 0.6))] = "auto"
+        exponent: Annotated[Power | Literal["auto"], Choices(("auto", 0.0, 0.2, 0.4, 0.6))] = "auto"
         """Power of popularity between history and item: 0 to 0.6, or `auto` to choose like the rank."""
         n_iter: int = Field(default=3, ge=1, le=50)
         """Passes of the decomposition: 3, or more for digits that do not matter to rankings."""
-        l2: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.2))] = 0.0
+        l2: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 0.2))] = 0.0
         """How much components of smaller singular values count less: 0 to 0.4, or `auto`."""
-        one_hop: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 2.0))] = 0.0
+        one_hop: Annotated[Amount | Literal["auto"], Choices(("auto", 0.0, 2.0))] = 0.0
         """Weight of the filter of one hop, a sparse part of the vectors: 0 (none) to 8, or `auto`."""
-        user_power: Annotated[float, Range(0.5, 1.0)] = 0.7
+        user_power: Annotated[Power, Range(0.5, 1.0)] = 0.7
         """With `one_hop`: how much less a user with a long history counts, 0.5 to 1."""
-        item_power: Annotated[float | Literal["auto"], Choices(("auto", 0.2))] = "auto"
+        item_power: Annotated[Power | Literal["auto"], Choices(("auto", 0.2))] = "auto"
         """With `one_hop`: how much popularity is taken out of the score, 0 to 0.5, or `auto`."""
         neighbours: int = Field(default=400, ge=1)
         """With `one_hop`: items kept for each item of a history, 50 to 2,000."""
         recency: Annotated[
-            float | Literal["auto"], Choices(("auto", 0.0, 0.4)), Needs("time", unless=("auto", 0.0))
+            Amount | Literal["auto"], Choices(("auto", 0.0, 0.4)), Needs("time", unless=("auto", 0.0))
         ] = "auto"
         """How fast entries of a history count less with age: 0 (not at all) to 1.5, or `auto`; needs an order."""
         held_out: float = Field(default=0.1, gt=0, lt=1)

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
+from reccli.nn.bounds import Count
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, weighted
 from reccli.nn.sparse_choice import trial
@@ -73,7 +74,7 @@ class UserKnn(Encoder):
     class Settings(ComponentSettings):
         """Settings of `user-knn`."""
 
-        neighbours: Annotated[int | Literal["auto"], Choices(("auto", 50, 100, 200, 400))] = "auto"
+        neighbours: Annotated[Count | Literal["auto"], Choices(("auto", 50, 100, 200, 400))] = "auto"
         """Training users that count: 25 to 800, or `auto` to choose on held-out training rows."""
         weighting: Weighting | Literal["auto"] = "auto"
         """How items are weighted: `none`, `tf-idf`, `bm25`, or `auto`."""

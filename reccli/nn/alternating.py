@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from reccli.api.data import Histories
+from reccli.errors import DivergedError
 
 __all__ = ["Objective", "Rows", "Side", "factorise", "side_of", "solve"]
 
@@ -22,6 +23,7 @@ MOST_NUMBERS = 1 << 20
 """Numbers of a block, rows times length times factors: what a cache holds."""
 SPREAD = 1.25
 """How much longer than the shortest row of a block the longest may be, besides 1: what padding may cost."""
+HINT = "raise encoder.l2, or encoder.unobserved"
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,15 @@ class Side(NamedTuple):
 
 
 def side_of(vector_IR: Tensor, unobserved: float) -> Side:
-    """Turn vectors into the axes of their Gram matrix, which leaves all their dot products as they are."""
-    square_R, turn_RR = torch.linalg.eigh((vector_IR.T @ vector_IR).double())
+    """Turn vectors into the axes of their Gram matrix, which leaves all their dot products as they are.
+
+    Raises:
+        DivergedError: Their products are beyond the numbers of their type.
+    """
+    square_RR = (vector_IR.T @ vector_IR).double()
+    if not square_RR.isfinite().all():
+        raise DivergedError("alternating least squares: vectors grow without bound", hint=HINT)
+    square_R, turn_RR = torch.linalg.eigh(square_RR)
     gram_R = unobserved * square_R.clamp_min(0)
     return Side(vector_IR @ turn_RR.to(vector_IR.dtype), gram_R.to(vector_IR.dtype))
 
@@ -116,15 +125,34 @@ def solve(rows: Rows, side: Side, penalty_U: Tensor) -> Tensor:
           = (D + Y^T C Y)^(-1) Y^T C 1  =  D^(-1) Y^T C^(1/2) (1 + C^(1/2) Y D^(-1) Y^T C^(1/2))^(-1) C^(1/2) 1
 
     with `Y` the vectors of the row's entries and `D = gram + l`, diagonal. The second form costs L^2 R + L^3 / 3, so
-    that rows shorter than the vectors need no R x R matrix; both are exact.
+    that rows shorter than the vectors need no R x R matrix; both are exact. Rows whose penalty is lost in the rounding
+    of the vectors' type, so that their system has no Cholesky factor, are solved in float64.
 
     Args:
         rows: U rows over the I fixed vectors.
         side: Those.
         penalty_U: Penalty l of each row, above 0.
+
+    Raises:
+        DivergedError: A row has no solution in float64 either.
     """
-    found_UR = side.vector_IR.new_zeros(len(rows.offset_U1) - 1, side.vector_IR.shape[1])
-    for row_B, length in _blocks(rows.length_U.cpu().numpy(), found_UR.shape[1]):
+    found_UR, failed_U = _solved(rows, side, penalty_U, rows.length_U)
+    if not failed_U.any():
+        return found_UR
+    double = Side(side.vector_IR.double(), side.gram_R.double())
+    exact_UR, still_U = _solved(rows, double, penalty_U, rows.length_U * failed_U)
+    if still_U.any():
+        raise DivergedError(
+            f"alternating least squares: {int(still_U.sum())} of {len(still_U)} systems have no solution", hint=HINT
+        )
+    return torch.where(failed_U[:, None], exact_UR.to(found_UR.dtype), found_UR)
+
+
+def _solved(rows: Rows, side: Side, penalty_U: Tensor, length_U: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the vectors of rows of length above 0, UR, and where that failed, U; on the device, without waiting."""
+    found_UR = side.vector_IR.new_zeros(len(length_U), side.vector_IR.shape[1])
+    info_U = torch.zeros(len(length_U), dtype=torch.int32, device=found_UR.device)
+    for row_B, length in _blocks(length_U.cpu().numpy(), found_UR.shape[1]):
         row = torch.from_numpy(row_B).to(found_UR.device)
         place_BL = torch.arange(length, device=found_UR.device).expand(len(row), -1)
         is_there_BL = place_BL < rows.length_U[row][:, None]
@@ -133,24 +161,26 @@ def solve(rows: Rows, side: Side, penalty_U: Tensor) -> Tensor:
         vector_BLR = side.vector_IR.index_select(0, rows.column_E[entry_BL].flatten()).view(*entry_BL.shape, -1)
         diagonal_BR = side.gram_R + penalty_U[row][:, None].to(found_UR.dtype)
         best = _short if length <= found_UR.shape[1] else _long
-        found_UR[row] = best(vector_BLR, root_BL1, diagonal_BR)
-    return found_UR
+        found_UR[row], info_U[row] = best(vector_BLR, root_BL1, diagonal_BR)
+    return found_UR, (info_U != 0) | ~found_UR.sum(1).isfinite()
 
 
-def _short(vector_BLR: Tensor, root_BL1: Tensor, diagonal_BR: Tensor) -> Tensor:
+def _short(vector_BLR: Tensor, root_BL1: Tensor, diagonal_BR: Tensor) -> tuple[Tensor, Tensor]:
     scale_BR = diagonal_BR.rsqrt()
     scaled_BLR = vector_BLR.mul_(scale_BR[:, None])
     inner_BLL = (scaled_BLR @ scaled_BLR.mT).mul_(root_BL1).mul_(root_BL1.mT)
     inner_BLL.diagonal(dim1=1, dim2=2).add_(1.0)
-    pull_BL1 = torch.cholesky_solve(root_BL1, torch.linalg.cholesky(inner_BLL)).mul_(root_BL1)
-    return (scaled_BLR.mT @ pull_BL1)[..., 0].mul_(scale_BR)
+    factor_BLL, info_B = torch.linalg.cholesky_ex(inner_BLL)
+    pull_BL1 = torch.cholesky_solve(root_BL1, factor_BLL).mul_(root_BL1)
+    return (scaled_BLR.mT @ pull_BL1)[..., 0].mul_(scale_BR), info_B
 
 
-def _long(vector_BLR: Tensor, root_BL1: Tensor, diagonal_BR: Tensor) -> Tensor:
+def _long(vector_BLR: Tensor, root_BL1: Tensor, diagonal_BR: Tensor) -> tuple[Tensor, Tensor]:
     weighted_BLR = vector_BLR.mul_(root_BL1)
     inner_BRR = weighted_BLR.mT @ weighted_BLR
     inner_BRR.diagonal(dim1=1, dim2=2).add_(diagonal_BR)
-    return torch.cholesky_solve(weighted_BLR.mT @ root_BL1, torch.linalg.cholesky(inner_BRR))[..., 0]
+    factor_BRR, info_B = torch.linalg.cholesky_ex(inner_BRR)
+    return torch.cholesky_solve(weighted_BLR.mT @ root_BL1, factor_BRR)[..., 0], info_B
 
 
 def factorise(rows: Rows, item_IR: Tensor, objective: Objective) -> Iterator[tuple[Side, float]]:

@@ -15,7 +15,11 @@ Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def climb(
-    start: Settings, ladders: Mapping[str, Sequence[float]], measure: Callable[[Settings], float]
+    start: Settings,
+    ladders: Mapping[str, Sequence[float]],
+    measure: Callable[[Settings], float],
+    *,
+    known: Mapping[Settings, float] | None = None,
 ) -> tuple[float, Settings]:
     """Go up and down one setting after another, as long as that gains; return the best and its value.
 
@@ -25,8 +29,11 @@ def climb(
         start: Where to begin, a frozen dataclass.
         ladders: Values of each setting that may be tried, ascending, those of `start` among them.
         measure: More is better. Nothing is measured twice.
+        known: What has been measured before.
     """
-    known = {start: measure(start)}
+    known = dict(known or {})
+    if start not in known:
+        known[start] = measure(start)
     best, before = start, None
     while best != before:
         before = best

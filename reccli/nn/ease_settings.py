@@ -9,11 +9,9 @@ from pydantic import Field
 from reccli.api.component import ComponentSettings
 from reccli.api.needs import Needs
 from reccli.api.search import Choices
+from reccli.nn.bounds import Amount, Positive, Power
 
 __all__ = ["EaseSettings"]
-
-Positive = Annotated[float, Field(gt=0)]
-Amount = Annotated[float, Field(ge=0)]
 
 
 class EaseSettings(ComponentSettings):
@@ -23,7 +21,7 @@ class EaseSettings(ComponentSettings):
     """Components; exact where it reaches the number of users or of items."""
     l2: Annotated[Positive | Literal["auto"], Choices(("auto", 0.002, 0.008, 0.032, 0.128))] = "auto"
     """Penalty as a share of the largest eigenvalue of the Gram matrix: 0.0005 to 0.1, or `auto`."""
-    user_power: Annotated[float | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
+    user_power: Annotated[Power | Literal["auto"], Choices(("auto", 0.0, 0.25, 0.5))] = "auto"
     """How much less a row of a user with a long history counts: 0 to 0.5, or `auto`."""
     words: Annotated[
         Amount | Literal["auto"], Choices(("auto", 0.0, 2.0, 8.0, 32.0)), Needs("text", unless=("auto", 0.0))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from reccli.errors import DivergedError
 from reccli.nn.neighbours import by_power, nearest
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def local_ridge(item_IU: csr_matrix, most: int, penalties: Sequence[float]) -> l
         item_IU: Interactions, an item a row.
         most: Neighbours of an item.
         penalties: Values of `l`, above 0.
+
+    Raises:
+        DivergedError: The penalty is lost in rounding, and the neighbours of an item cannot be told apart without it.
     """
     from scipy.sparse import csr_matrix
 
@@ -95,6 +99,26 @@ def _systems(
 
 
 def _solve(gram_BNN: Tensor, wanted_BN: Tensor, penalty: float) -> Tensor:
-    """Return the weights BN; zero rows have the penalty alone, and so weight 0."""
-    system_BNN = gram_BNN + penalty * torch.eye(gram_BNN.shape[1])
-    return torch.cholesky_solve(wanted_BN[..., None], torch.linalg.cholesky(system_BNN))[..., 0]
+    """Return the weights BN; zero rows have the penalty alone, and so weight 0.
+
+    Systems whose penalty is lost in the rounding of float32, so that they have no factor, are solved in float64.
+    """
+    weight_BN, info_B = _factored(gram_BNN, wanted_BN, penalty)
+    failed_B = info_B != 0
+    if failed_B.any():
+        exact_FN, info_F = _factored(gram_BNN[failed_B].double(), wanted_BN[failed_B].double(), penalty)
+        if info_F.any():
+            raise DivergedError(
+                f"ridge regression upon neighbours: {int((info_F != 0).sum())} items have no solution with a penalty"
+                f" of {penalty:.3g}",
+                hint="raise encoder.l2",
+            )
+        weight_BN[failed_B] = exact_FN.float()
+    return weight_BN
+
+
+def _factored(gram_BNN: Tensor, wanted_BN: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
+    """Return the weights BN, and where there is no Cholesky factor, B: not 0."""
+    system_BNN = gram_BNN + penalty * torch.eye(gram_BNN.shape[1], dtype=gram_BNN.dtype)
+    factor_BNN, info_B = torch.linalg.cholesky_ex(system_BNN)
+    return torch.cholesky_solve(wanted_BN[..., None], factor_BNN)[..., 0], info_B

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from reccli.api.component import ComponentSettings, Context
@@ -14,6 +13,7 @@ from reccli.api.data import Histories, TrainingData
 from reccli.api.encoder import Encoder
 from reccli.api.needs import Needs
 from reccli.api.search import Choices
+from reccli.nn.bounds import Amount
 from reccli.nn.history_age import RECENCIES, aged, require_order
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.sparse_choice import trial
@@ -31,7 +31,7 @@ class SparseItemsSettings(ComponentSettings):
     """Settings of encoders whose users are their histories."""
 
     recency: Annotated[
-        Annotated[float, Field(ge=0)] | Literal["auto"],
+        Amount | Literal["auto"],
         Choices(("auto", 0.0, 0.5, 1.0)),
         Needs("time", unless=("auto", 0.0)),
     ] = "auto"

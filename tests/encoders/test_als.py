@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.als import MIDDLE, Als
+from reccli.errors import DivergedError
+from reccli.nn.alternating import Objective
 from reccli.testing import EncoderConformance, checkerboard, held_out_first
 
 
@@ -95,3 +97,37 @@ def test_users_of_one_row_leave_nothing_to_choose_on() -> None:
 def test_weights_that_leave_the_solution_open_are_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         Als.Settings(**{name: 0.0})
+
+
+def test_a_penalty_below_the_rounding_of_single_numbers_is_served_by_double_ones() -> None:
+    draw = np.random.default_rng(4)
+    user_E, item_E = np.nonzero(draw.random((60, 40)) < 0.2)
+    data = TrainingData(Histories.from_arrays(user_E, item_E, n_users=60, n_items=40))
+    encoder = Als(Als.Settings(rank=8, sweeps=8, unobserved=1e-12, l2=1e-12, power=0.0))
+    encoder.setup(data, Context(seed=1))
+    score_UI = (encoder.export_users(data.train) @ encoder.export_items().T).numpy()
+    np.testing.assert_allclose(score_UI[user_E, item_E], 1.0, atol=0.2)
+
+
+def test_a_penalty_below_the_rounding_of_double_numbers_is_told() -> None:
+    world = checkerboard(users=24, items=16)
+    encoder = Als(Als.Settings(rank=8, unobserved=1e-80, l2=1e-80, power=0.0))
+    with pytest.raises(DivergedError, match="have no solution"):
+        encoder.setup(world.data, Context())
+
+
+def test_nothing_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, measured = np.random.default_rng(4), list[Objective]()
+    user_E, item_E = np.nonzero(draw.random((60, 40)) < 0.2)
+    data = TrainingData(Histories.from_arrays(user_E, item_E, n_users=60, n_items=40))
+    measure = Als._measure
+    monkeypatch.setattr(Als, "_measure", lambda self, held, tried: measured.append(tried) or measure(self, held, tried))
+    Als(Als.Settings(rank=8)).setup(data, Context(seed=1))
+    assert len(measured) > 5
+    assert len(measured) == len(set(measured))
+
+
+@pytest.mark.parametrize(("name", "value"), [("power", -0.5), ("power", 300.0)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        Als.Settings(**{name: value})

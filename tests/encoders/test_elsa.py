@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.elsa import Elsa, reconstruction_loss
@@ -54,3 +55,9 @@ def test_training_lowers_the_loss_and_choices_are_said() -> None:
     lines: list[str] = []
     Elsa(Elsa.Settings(rank=4)).setup(data, Context(say=lines.append))
     assert lines[0].startswith("elsa: ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("epochs", -1)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        Elsa.Settings(**{name: value})

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.item_knn import ItemKnn
@@ -87,3 +88,9 @@ def test_given_settings_are_kept() -> None:
     encoder.setup(data, Context(say=lines.append))
     assert "weighting bm25, powers 0.0 of users" in lines[0]
     assert "0.25 of items" in lines[0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("user_power", -1.0), ("history_power", 40.0), ("item_power", -0.1)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        ItemKnn.Settings(**{name: value})

@@ -71,3 +71,9 @@ def test_given_settings_are_kept() -> None:
 def test_penalties_that_leave_the_solution_open_are_refused(l2: float) -> None:
     with pytest.raises(ValidationError, match=r"greater than 0|finite number"):
         Slim.Settings(l2=l2)
+
+
+@pytest.mark.parametrize(("name", "value"), [("user_power", -1.0), ("user_power", 300.0)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        Slim.Settings(**{name: value})

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from walks import ring_walks
 
 from reccli.api import Context, Histories, TrainingData
@@ -171,3 +172,21 @@ def test_what_is_not_asked_for_is_not_stored() -> None:
     encoder = Spectral(Spectral.Settings(rank=4, exponent=0.5, recency=0.0))
     encoder.setup(data, Context())
     assert set(encoder.state_dict()) == {"item_IR", "history_IR"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rank", 0),
+        ("rank", -3),
+        ("l2", -1.0),
+        ("one_hop", -2.0),
+        ("recency", -0.5),
+        ("exponent", -0.1),
+        ("user_power", 2.5),
+        ("item_power", 2.5),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        Spectral.Settings(**{name: value})

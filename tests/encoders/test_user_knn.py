@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from reccli.api import Context, Histories, TrainingData
 from reccli.encoders.user_knn import UserKnn
@@ -58,3 +59,9 @@ def test_choices_are_said() -> None:
     )
     assert lines[0].startswith("user-knn: ")
     assert "weighting tf-idf chosen" in lines[0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("neighbours", 0), ("neighbours", -3)])
+def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValidationError, match="than or equal to"):
+        UserKnn.Settings(**{name: value})

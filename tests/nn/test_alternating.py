@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reccli.api import Histories
+from reccli.errors import DivergedError
 from reccli.nn import alternating
 from reccli.nn.alternating import Objective, Rows, Side, factorise, side_of, solve
 
@@ -119,3 +120,41 @@ def test_no_rows_are_no_vectors() -> None:
     empty = Histories.from_arrays([], [], n_users=0, n_items=4)
     got_UR = solve(Rows.of(empty), Side(torch.ones(4, 2), torch.ones(2)), torch.ones(0))
     assert tuple(got_UR.shape) == (0, 2)
+
+
+def alike(penalty: float) -> tuple[Rows, Side, torch.Tensor, np.ndarray]:
+    """Rows over vectors most of which are the same one: with a small penalty their systems are singular but for it."""
+    weight_UI, histories = world()
+    weight_UI[weight_UI > 0] = 1.0
+    histories = Histories.from_arrays(*np.nonzero(weight_UI), n_users=23, n_items=17)
+    fixed_IR = np.repeat([[1.0, 0.5, 0.25, 2.0]], 17, axis=0)
+    fixed_IR[:3] = np.random.default_rng(6).integers(1, 4, (3, 4))
+    side = Side(torch.from_numpy(fixed_IR.astype(np.float32)), torch.zeros(4))
+    penalty_U = torch.full((23,), 0.5, dtype=torch.float64)
+    penalty_U[::2] = penalty
+    return Rows.of(histories), side, penalty_U, normal_equations(weight_UI, fixed_IR, 0.0, penalty_U.numpy())
+
+
+def test_rows_without_a_factor_in_single_numbers_are_solved_in_double_ones_and_the_others_left_alone() -> None:
+    rows, side, penalty_U, wanted_UR = alike(1e-9)
+    got_UR = solve(rows, side, penalty_U)
+    single_UR, failed_U = alternating._solved(rows, side, penalty_U, rows.length_U)
+    assert 2 <= int(failed_U.sum()) < 12
+    assert got_UR[~failed_U].equal(single_UR[~failed_U])
+    got_UI, wanted_UI = (got_UR @ side.vector_IR.T).numpy(), wanted_UR @ side.vector_IR.numpy().T
+    np.testing.assert_allclose(got_UI[failed_U], wanted_UI[failed_U], atol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [1e-30, float("nan")])
+def test_systems_without_a_solution_are_told_with_what_helps(penalty: float) -> None:
+    rows, side, penalty_U, _ = alike(0.5)
+    penalty_U[[0, 5]] = penalty  # user 5 has nothing, and so no system
+    with pytest.raises(DivergedError, match="1 of 23 systems have no solution") as caught:
+        solve(rows, side, penalty_U)
+    assert caught.value.hint is not None
+    assert "encoder.l2" in caught.value.hint
+
+
+def test_vectors_whose_products_overflow_are_told() -> None:
+    with pytest.raises(DivergedError, match="without bound"):
+        side_of(torch.full((3, 2), 1e30), 0.1)

@@ -42,3 +42,16 @@ def test_a_single_top_is_found_in_two_measurements_more_than_steps(top: int, sta
 
 def test_a_ladder_of_one_is_left_as_it_is() -> None:
     assert climb(Place(3.0), {"x": [3.0]}, lambda tried: tried.x) == (3.0, Place(3.0))
+
+
+def test_what_is_known_is_not_measured() -> None:
+    asked: list[float] = []
+
+    def measure(tried: Place) -> float:
+        asked.append(tried.x)
+        return -abs(tried.x - 3)
+
+    known = {Place(2.0): -1.0, Place(1.0): -2.0}
+    assert climb(Place(2.0), {"x": range(5)}, measure, known=known) == (0, Place(3))
+    assert asked == [3, 4]
+    assert len(known) == 2

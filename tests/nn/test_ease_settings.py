@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from reccli.nn.ease_settings import EaseSettings
 
 
-@pytest.mark.parametrize(("name", "value"), [("l2", 0.0), ("l2", -0.1), ("l2", float("nan")), ("words", -1.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("l2", 0.0), ("l2", -0.1), ("l2", float("nan")), ("words", -1.0), ("user_power", -1.0)]
+)
 def test_weights_that_leave_the_solution_open_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match=r"greater than|finite number"):
         EaseSettings(**{name: value})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from reccli.errors import DivergedError
 from reccli.nn import local_ridge as module
 from reccli.nn.local_ridge import largest_eigenvalue, local_ridge
 
@@ -61,3 +62,21 @@ def test_the_largest_eigenvalue_is_that_of_the_gram_matrix() -> None:
     wanted = np.linalg.eigvalsh(matrix_UI.T @ matrix_UI).max()
     assert largest_eigenvalue(csr_matrix(matrix_UI)) == pytest.approx(wanted, rel=1e-4)
     assert largest_eigenvalue(csr_matrix((3, 4))) == 0.0
+
+
+def test_a_penalty_below_the_rounding_of_single_numbers_is_served_by_double_ones() -> None:
+    matrix_UI = np.repeat(interactions() > 0, 2, axis=1).astype(np.float64)  # each item twice: singular but for it
+    gram_II = matrix_UI.T @ matrix_UI
+    (got,) = local_ridge(rows(matrix_UI), 50, [1e-9])
+    (tame,) = local_ridge(rows(matrix_UI), 50, [1e-3])
+    others = [j for j in range(24) if gram_II[0, j] > 0 and j != 0]
+    system_NN = gram_II[np.ix_(others, others)] + 1e-9 * np.eye(len(others))
+    np.testing.assert_allclose(got.toarray()[0, others], np.linalg.solve(system_NN, gram_II[others, 0]), atol=1e-4)
+    assert got.nnz == tame.nnz
+
+
+def test_a_penalty_below_the_rounding_of_double_numbers_is_told() -> None:
+    matrix_UI = np.repeat(interactions() > 0, 2, axis=1)
+    with pytest.raises(DivergedError, match=r"items have no solution with a penalty of 1e-30") as caught:
+        local_ridge(rows(matrix_UI), 50, [1e-30])
+    assert caught.value.hint == "raise encoder.l2"
