@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Categories", "categories_of"]
+from reccli.errors import ConfigError
+
+__all__ = ["Categories", "categories_of", "nothing_shared"]
 
 Int64 = npt.NDArray[np.int64]
+SEPARATORS = (",", ";", "|", "/")
+"""What may stand between categories, for the hint."""
 
 
 def categories_of(value: object, separator: str) -> list[str]:
@@ -18,6 +22,24 @@ def categories_of(value: object, separator: str) -> list[str]:
         return []
     parts = [str(part) for part in value] if isinstance(value, list | tuple) else str(value).split(separator)
     return [part.strip() for part in parts if part.strip()]
+
+
+def nothing_shared(kind: str, attribute: str, values: Sequence[object], separator: str) -> ConfigError:
+    """Build the error for categories that no two items share, with the separator that most values have as the hint.
+
+    Args:
+        kind: Of the component that wants them, as in `sampler`.
+        attribute: Its name.
+        values: One of each item.
+        separator: What the component takes them apart by.
+    """
+    texts = [value for value in values if isinstance(value, str)]
+    named = {mark: sum(mark in text for text in texts) for mark in SEPARATORS if mark != separator}
+    mark = max(named, key=lambda one: named[one])
+    return ConfigError(
+        f"{kind}: no two items share a part of '{attribute}' between '{separator}'",
+        hint=f"--set {kind}.separator={mark}" if named[mark] else "take another attribute of items",
+    )
 
 
 class Categories:
@@ -48,6 +70,11 @@ class Categories:
         drawn_M2 = drawn_M2[np.lexsort((drawn_M2[:, 0], drawn_M2[:, 1]))]
         self._text_M = drawn_M2[:, 0]
         self._begin_C1 = np.searchsorted(drawn_M2[:, 1], np.arange(len(codes) + 1))
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is another text to draw for any."""
+        return bool((np.diff(self._begin_C1) > 1).any())
 
     def draw(self, text_B: Int64, generator: np.random.Generator) -> Int64:
         """Return for each text another one of one of its categories, B; -1 where there is none."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from reccli.api import Context, LossOutput, TrainingData
 from reccli.errors import one_of
 from reccli.nn.text_augment import crop_tokens, delete_tokens, replace_words, shuffle_tokens, synonym_table
-from reccli.nn.text_categories import Categories
+from reccli.nn.text_categories import Categories, nothing_shared
 from reccli.nn.text_objective import TextObjective
 from reccli.nn.text_pooling import widened
 from reccli.nn.text_trunk import TrunkSettings, most_texts
@@ -53,7 +53,7 @@ class SimCSE(TextObjective):
         row numbers B -> value_B; item feature `text` ID.
 
     Raises:
-        ConfigError: The file of synonyms cannot be read, or there is no such attribute.
+        ConfigError: The file of synonyms cannot be read, there is no such attribute, or no two items share a value.
         DataError: There are fewer than two distinct texts.
         MissingExtraError, OfflineError, DamagedArtifactError: As for the encoder `bert`.
 
@@ -92,7 +92,7 @@ class SimCSE(TextObjective):
         """Share of the words with synonyms that a view replaces: 0.1 to 0.5."""
         category: str = ""
         """Attribute of items whose values are categories; hard negatives come from the same one."""
-        separator: str = "|"
+        separator: str = Field(default="|", min_length=1)
         """What stands between several categories of an item."""
 
     defaults: ClassVar[dict[str, object]] = {"epochs": 1, "batch_size": 64, "learning_rate": 3e-5}
@@ -111,6 +111,8 @@ class SimCSE(TextObjective):
             allowed_T = np.isin(np.arange(len(self.trunk.texts)), self.kept_T)
             values = data.item_attributes[choice.category]
             self.categories = Categories(values, self.trunk.text_I, allowed_T, separator=choice.separator)
+            if not self.categories.shared:
+                raise nothing_shared("objective", choice.category, values, choice.separator)
         special = set(self.trunk.source.tower.tokenizer.all_special_ids)
         self.special = np.array(sorted(special), np.int64)
         self.context, self.draws = context, context.numpy_generator("simcse views")

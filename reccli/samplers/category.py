@@ -5,6 +5,7 @@ M memberships of an item in a category.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from reccli.api import ComponentSettings, Context, Negatives, Range, Sampler, TrainingData
 from reccli.errors import ConfigError, DataError, one_of
-from reccli.nn.text_categories import categories_of
+from reccli.nn.text_categories import categories_of, nothing_shared
 
 __all__ = ["Category"]
 
+FEW = 0.5
+"""Below this share of items with company, what is drawn is more from all items than from categories."""
 USUAL = ("category", "categories", "genre", "genres", "class", "type", "department", "brand")
 
 
@@ -39,13 +42,15 @@ class Category(Sampler):
         item_B -> own_BN with N = count.
 
     Raises:
-        ConfigError: The items have no such attribute, or none and it is not said which.
+        ConfigError: The items have no such attribute, or none and it is not said which; or no two of them share a
+            category, as with another separator than the data's.
         DataError: There are no training interactions.
 
     Notes:
         Only items with training interactions are drawn. An item without a category, or alone in it, gets draws from all
-        items. The positive itself, and others that the user knows, are masked by the training model. There are no
-        proposal probabilities, so a loss cannot correct for them.
+        items, and where that is so for more than half of them, it is said. The positive itself, and others that the
+        user knows, are masked by the training model. There are no proposal probabilities, so a loss cannot correct for
+        them.
 
     Paper:
         Hard negatives of the same kind: Ying, He, Chen, Eksombatchai, Hamilton, Leskovec: PinSage, KDD 2018,
@@ -84,7 +89,8 @@ class Category(Sampler):
         seen_I = data.item_count_I() > 0
         if not seen_I.any():
             raise DataError("there are no training interactions to draw negatives from")
-        values = data.item_attributes[self._attribute(data)]
+        attribute = self._attribute(data)
+        values = data.item_attributes[attribute]
         codes: dict[str, int] = {}
         pairs = {
             (item, codes.setdefault(name, len(codes)))
@@ -95,6 +101,8 @@ class Category(Sampler):
         pair_M2 = pair_M2[seen_I[pair_M2[:, 0]]]
         size_C = np.bincount(pair_M2[:, 1], minlength=len(codes))
         pair_M2 = pair_M2[size_C[pair_M2[:, 1]] > 1]  # alone in a category there is nothing to be told apart from
+        if round(self.settings.share * self.settings.count):
+            self._check(attribute, values, len(np.unique(pair_M2[:, 0])), int(seen_I.sum()), context)
         by_category_M2 = pair_M2[np.lexsort((pair_M2[:, 0], pair_M2[:, 1]))]
         self._seen_S = torch.from_numpy(np.flatnonzero(seen_I))
         self._category_M = torch.from_numpy(pair_M2[:, 1].copy())
@@ -107,7 +115,7 @@ class Category(Sampler):
         near = round(self.settings.share * self.settings.count)
         shape = (len(item_B), self.settings.count)
         code_BN = self._seen_S[torch.randint(len(self._seen_S), shape, generator=generator)]
-        if near and len(self._item_M):
+        if near:
             kind_BN, has_BN = _pick(self._begin_I1, item_B.cpu().unsqueeze(1).expand(-1, near), generator)
             category_BN = self._category_M[kind_BN.clamp_max(len(self._category_M) - 1)]
             place_BN, _ = _pick(self._begin_C1, category_BN, generator)
@@ -128,6 +136,16 @@ class Category(Sampler):
                 hint="--set sampler.attribute=NAME, or reccli prepare RATINGS --items FILE with such a column",
             )
         return found
+
+    def _check(self, attribute: str, values: Sequence[object], accompanied: int, seen: int, context: Context) -> None:
+        """Refuse categories that no two items share, and warn where few do."""
+        if not accompanied:
+            raise nothing_shared("sampler", attribute, values, self.settings.separator)
+        if accompanied < FEW * seen:
+            context.warn(
+                f"sampler category: {accompanied:,} of {seen:,} items share a part of '{attribute}' with another;"
+                " negatives of the others are drawn from all items"
+            )
 
 
 def _pick(begin_R1: Tensor, row_BN: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

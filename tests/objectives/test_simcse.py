@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from silent import Silent
 from text_objective import TextObjectiveConformance
 
@@ -119,6 +120,16 @@ def test_hard_negatives_come_from_the_category_and_change_the_loss(folder: Path)
     assert hard.held_out() != plain.held_out()
     with pytest.raises(ConfigError, match="no attribute of items called 'gener'; did you mean 'genre'"):
         SimCSE(SimCSE.Settings(path=str(folder), category="gener")).setup(data, Context())
+
+
+def test_categories_that_nothing_shares_are_refused(folder: Path) -> None:
+    data = replace(many_texts(), item_attributes={"genre": [f"war, x{item}" for item in range(60)]})
+    with pytest.raises(ConfigError, match="objective: no two items share a part of 'genre'") as caught:
+        SimCSE(SimCSE.Settings(path=str(folder), category="genre")).setup(data, Context())
+    assert caught.value.hint == "--set objective.separator=,"
+    SimCSE(SimCSE.Settings(path=str(folder), category="genre", separator=",")).setup(data, Context())
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        SimCSE.Settings(separator="")
 
 
 def test_views_that_agree_and_differ_from_others_cost_nothing() -> None:

@@ -74,11 +74,52 @@ def test_an_item_without_company_gets_draws_from_all(follows, item):
     follows(code_BN[0], seen_I / seen_I.sum())
 
 
-def test_categories_that_are_nowhere_draw_from_all():
-    data = replace(skewed_data(), item_attributes={"genres": [""] * 30})
-    sampler = Category(Category.Settings(count=8))
-    sampler.setup(data, Context())
+def by_genres(genres, warned=None, **settings):
+    data = replace(skewed_data(), item_attributes={"genres": genres})
+    sampler = Category(Category.Settings(count=8, **settings))
+    sampler.setup(data, Context() if warned is None else Context(warn=warned.append))
+    return sampler
+
+
+def commas(index):
+    return f"war, x{index}" if index % 2 else f"comedy, x{index}"
+
+
+@pytest.mark.parametrize(
+    ("genres", "hint"),
+    [
+        ([commas(index) for index in range(30)], "--set sampler.separator=,"),
+        ([commas(index).replace(",", ";") for index in range(30)], "--set sampler.separator=;"),
+        ([f"title {index}" for index in range(30)], "take another attribute of items"),
+        ([""] * 30, "take another attribute of items"),
+    ],
+)
+def test_categories_that_nothing_shares_are_refused_with_what_helps(genres, hint):
+    with pytest.raises(ConfigError, match=r"sampler: no two items share a part of 'genres' between '\|'") as caught:
+        by_genres(genres)
+    assert caught.value.hint == hint
+
+
+def test_what_the_hint_says_helps():
+    warned = []
+    by_genres([commas(index) for index in range(30)], warned, separator=",")
+    assert not warned
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_categories_that_nothing_is_drawn_from_may_be_nowhere(share):
+    sampler = by_genres([""] * 30, share=share)
     assert sampler.sample(ROW, ROW, torch.Generator().manual_seed(0)).own_BN.shape == (12, 8)
+
+
+def test_few_items_with_company_are_told():
+    seen = int((skewed_data().item_count_I() > 0).sum())
+    warned = []
+    by_genres(["war", "war", *[f"title {index}" for index in range(28)]], warned)
+    assert warned == [
+        f"sampler category: 2 of {seen} items share a part of 'genres' with another;"
+        " negatives of the others are drawn from all items"
+    ]
 
 
 def test_the_attribute_must_be_there():
