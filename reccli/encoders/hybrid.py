@@ -263,17 +263,13 @@ class Hybrid(Encoder):
 
     def _solved(self, data: TrainingData, context: Context) -> CollectiveEase:
         base, given = CollectiveEase(), self.settings
-        if given.text == "no" and given.words not in ("auto", 0.0):
-            raise ConfigError(f"encoder.words={given.words}, and encoder.text=no", hint="leave one of them out")
-        base.solve(data, context, given if given.text == "yes" else given.model_copy(update={"words": 0.0}))
+        base.solve(data, context, given if given.text == "yes" else given.without_words())
         return base
 
     def _read_texts(self, data: TrainingData, context: Context) -> SentenceWords:
         source, usage = open_reading(self.settings, context)
         if not context.restoring:
-            story = (
-                f"hybrid: ids, graph, texts by words and by {model_label(source.folder)} on cached frozen vectors"
-            )
+            story = f"hybrid: ids, graph, texts by words and by {model_label(source.folder)} on cached frozen vectors"
             context.say("; ".join([story, *usage.notes]))
         warm_I, texts = torch.from_numpy(data.item_count_I() > 0), list(data.item_text_I or [""] * data.n_items)
         generator = context.numpy_generator("hybrid words")

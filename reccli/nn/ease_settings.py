@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from reccli.api.component import ComponentSettings
 from reccli.api.needs import Needs
 from reccli.api.search import Choices
+from reccli.errors import ConfigError
 from reccli.nn.bounds import Amount, Positive, Power
 
 __all__ = ["EaseSettings"]
@@ -35,3 +36,13 @@ class EaseSettings(ComponentSettings):
     """Words kept, those that most texts have: 1,024 to 16,384."""
     n_iter: int = Field(default=3, ge=1, le=50)
     """Passes of the decomposition."""
+
+    def without_words(self) -> Self:
+        """Return the same for texts that are not read.
+
+        Raises:
+            ConfigError: Words are asked for.
+        """
+        if self.words not in ("auto", 0.0):
+            raise ConfigError(f"encoder.words={self.words}, and encoder.text=no", hint="leave one of them out")
+        return self.model_copy(update={"words": 0.0})

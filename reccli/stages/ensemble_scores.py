@@ -17,7 +17,7 @@ from reccli.evaluation.ranking import distinct, evaluate_ranking
 from reccli.retrieval.fusion import fused_top_k
 from reccli.stages.ensemble import Ensemble
 from reccli.stages.weighted_lists import WeightedLists
-from reccli.training.validation import MOST_USERS, parse_metric
+from reccli.training.validation import VALIDATION_USERS, drawn_users, parse_metric
 
 __all__ = ["validation_values"]
 
@@ -28,7 +28,8 @@ def validation_values(whole: Ensemble, metric: str) -> tuple[Measure, bool]:
     """Return what measures weightings on the validation part, and whether more is better.
 
     Rankings are whole: no item is left out but those that are known or out of reach. Of more than 5,000 users as many
-    are drawn, always the same. Users that no run serves are left out: weights do not move their lists.
+    are drawn, those that the first run was validated on. Users that no run serves are left out: weights do not move
+    their lists.
 
     Args:
         whole: The runs, as of before the validation part; its weights do not count.
@@ -48,12 +49,10 @@ def validation_values(whole: Ensemble, metric: str) -> tuple[Measure, bool]:
 
 
 def _users(whole: Ensemble) -> npt.NDArray[np.int64]:
-    held = whole.prepared.histories("valid")
-    user_V = np.flatnonzero((held.length_U > 0) & whole.reachable_U)
-    if len(user_V) > MOST_USERS:
-        draw = Context(seed=0).numpy_generator("users to choose weights on")
-        user_V = np.sort(draw.choice(user_V, MOST_USERS, replace=False))
-    return user_V
+    """Return whom the first run was validated on, so that what it has alone is what its training said."""
+    draw = Context(seed=whole.members[0].version.manifest.seed or 0).numpy_generator(VALIDATION_USERS)
+    user_V = drawn_users(whole.prepared.histories("valid"), draw)
+    return user_V[whole.reachable_U[user_V]]
 
 
 def _mean(whole: Ensemble, metric: Any, k: int, user_V: npt.NDArray[np.int64], item_VK: npt.NDArray[np.int64]) -> float:

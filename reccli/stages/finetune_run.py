@@ -126,7 +126,7 @@ def checkpoints_of(job: Job, manifest: Manifest) -> Checkpoints:
 def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
     """Return what computes the validation metric, or None (a refit has nothing left to validate on)."""
     from reccli.training.component_data import positives
-    from reccli.training.validation import MOST_USERS, Validator
+    from reccli.training.validation import MOST_USERS, VALIDATION_USERS, Validator
 
     if job.settings.refit:
         return None
@@ -139,7 +139,7 @@ def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
         job.recipe.task,
         data.train,
         held,
-        context.numpy_generator("validation users"),
+        context.numpy_generator(VALIDATION_USERS),
         str(job.device),
         _value_range(data),
         context.numpy_generator("health"),
@@ -152,6 +152,7 @@ def _validator(job: Job, data: TrainingData, context: Any) -> Validator | None:
 def _fitted(job: Job, validator: Validator | None, data: TrainingData, context: Any) -> Validator | None:
     """Return what computes the validation metric on train rows that are laid out as the validation part is, or None."""
     from reccli.training.fit_sample import split_fitted
+    from reccli.training.validation import VALIDATION_USERS
 
     if validator is None or not job.settings.train_metric:
         return None
@@ -159,7 +160,7 @@ def _fitted(job: Job, validator: Validator | None, data: TrainingData, context: 
     if not len(sample):
         job.control.warn("train_metric: users of the validation part have too few train rows to measure on")
         return None
-    generator = context.numpy_generator("validation users")
+    generator = context.numpy_generator(VALIDATION_USERS)
     return replace(validator, train=rest, held=sample, generator=generator, health=None)
 
 

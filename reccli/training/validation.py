@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from reccli import registry
 from reccli.api.data import Histories
@@ -19,10 +20,12 @@ from reccli.errors import ConfigError, DivergedError, PluginError
 from reccli.training.health import HealthSample
 from reccli.training.model import ScoringModel
 
-__all__ = ["MOST_USERS", "Validator", "check_finite", "parse_metric"]
+__all__ = ["MOST_USERS", "VALIDATION_USERS", "Validator", "check_finite", "drawn_users", "parse_metric"]
 
 Stored = np.ndarray | MixedVectors
 MOST_USERS = 5000
+VALIDATION_USERS = "validation users"
+"""Name of the draw of users, so that runs of one seed are measured on the same ones."""
 KINDS: dict[str, tuple[type, str]] = {
     "ranking": (RankingMetric, "ndcg@10"),
     "rating": (RatingMetric, "rmse"),
@@ -75,6 +78,14 @@ def check_finite(model: ScoringModel, user_US: Stored, item_IS: Stored) -> None:
             raise DivergedError(f"{name} vectors are not finite after training", hint=hint)
 
 
+def drawn_users(held: Histories, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return whom to validate on: all with rows that are held out, or 5,000 of them."""
+    user_V = np.flatnonzero(held.length_U > 0)
+    if len(user_V) > MOST_USERS:
+        user_V = np.sort(generator.choice(user_V, MOST_USERS, replace=False))
+    return user_V
+
+
 @dataclass
 class Validator:
     """Computes one metric on the validation part.
@@ -101,11 +112,8 @@ class Validator:
 
     def __post_init__(self) -> None:
         self.metric, self.k = parse_metric(self.name, self.task)
-        user_V = np.flatnonzero(self.held.length_U > 0)
-        self.sampled = len(user_V) > MOST_USERS
-        if self.sampled:
-            user_V = np.sort(self.generator.choice(user_V, MOST_USERS, replace=False))
-        self.user_V = user_V
+        self.user_V = drawn_users(self.held, self.generator)
+        self.sampled = len(self.user_V) < int((self.held.length_U > 0).sum())
         # Where all held-out items are new (a cold-item split) they are ranked among themselves: among all items, the
         # warm ones would drown what a cold item's vector is worth, and training would be chosen for its warm items.
         held_I = np.bincount(self.held.item_E, minlength=self.held.n_items) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from reccli.errors import ConfigError
 from reccli.nn.ease_settings import EaseSettings
 
 
@@ -14,3 +15,10 @@ from reccli.nn.ease_settings import EaseSettings
 def test_weights_that_leave_the_solution_open_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match=r"greater than|finite number"):
         EaseSettings(**{name: value})
+
+
+def test_without_words_nothing_else_changes() -> None:
+    given = EaseSettings(l2=0.01, rank=7)
+    assert given.without_words() == EaseSettings(l2=0.01, rank=7, words=0.0)
+    with pytest.raises(ConfigError, match=r"encoder\.words=8\.0, and encoder\.text=no"):
+        EaseSettings(words=8).without_words()

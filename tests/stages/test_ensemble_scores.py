@@ -18,6 +18,7 @@ from reccli.stages.ensemble_scores import validation_values
 from reccli.stages.evaluate import evaluate
 from reccli.stages.finetune import finetune
 from reccli.stages.opening import open_run
+from reccli.training import validation
 from reccli.workspace import Workspace
 
 torch.set_num_threads(1)
@@ -53,15 +54,19 @@ def test_a_weighting_is_worth_what_evaluate_says(
         assert value == pytest.approx(rows[0]["value"], abs=1e-12)
 
 
-def test_many_users_are_drawn_always_the_same(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_users_those_are_drawn_that_runs_were_validated_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "MOST_USERS", 9)
+    workspace = shop(tmp_path, users=50, items=30, split="random", ratios=(0.6, 0.2, 0.2))
+    for encoder in RUNS:
+        finetune(workspace, FinetuneSettings(encoder=encoder, seed=3, device="cpu", threads=1), Control())
     members = [open_run(workspace, run, ("train",), Control(), device="cpu") for run in RUNS]
     whole = ensemble_of(members, (1.0, 1.0))
-    everyone = ensemble_scores._users(whole)
-    monkeypatch.setattr(ensemble_scores, "MOST_USERS", 9)
-    some = ensemble_scores._users(whole)
-    assert len(some) == 9 < len(everyone)
-    assert set(some) < set(everyone)
-    np.testing.assert_array_equal(some, ensemble_scores._users(whole))
+    assert len(ensemble_scores._users(whole)) == 9
+    measure, _ = validation_values(whole, "ndcg@10")
+    told = [workspace.current("finetune", run).manifest.facts["best_value"] for run in RUNS]
+    assert measure([(1.0, 0.0), (0.0, 1.0)]) == pytest.approx(told, abs=1e-9)
 
 
 def test_clicks_are_weighed_by_their_log_loss(tmp_path: Path) -> None:
