@@ -1,7 +1,7 @@
-"""What `finetune --recipe auto` chooses, beside every encoder with its defaults: NDCG@10 on validation and on test.
+"""What `finetune --recipe auto` and `single` keep, beside every encoder with its defaults: NDCG@10 on validation and test.
 
 usage: recipes.py DATA [--sets hetrec-lastfm amazon-toys ...] [--encoders ease history ...] [--seed 1] [--out FOLDER]
-       [--seconds 1200] [--no-recipe] [--report]
+       [--seconds 1200] [--no-recipes] [--report]
 
 DATA/<set>/interactions.parquet has columns user_id and item_id; items.parquet beside it, where there is one, is found
 and read too. Splits are random 8:1:1 within each user, every row a positive, but for amazon-toys (the last item of each
@@ -12,8 +12,8 @@ so many seconds is left out, as is one that does not fit the data. The recipe ch
 once for each run, for users by their train and validation rows, items of both left out of the lists. Each measurement
 is a row of results/recipes.csv and is not made again while it stands there.
 
-What the recipe loses is how far its choice is below the best encoder on validation and, which nobody can know before,
-on test.
+What a recipe loses is how far what it keeps is below the best encoder on validation and, which nobody can know before,
+on test; it gains where that is negative.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OTHERWISE = {
 }
 """How the sets are prepared that are not split at random."""
 ENCODERS = ("ease", "history", "als", "item-knn", "user-knn", "spectral", "elsa", "mf", "lightgcn", "recency", "sasrec")
-RECIPE = "recipe"
+RECIPES = {"recipe": "auto", "single": "single"}
 COLUMNS = ("date", "data", "seed", "run", "chosen", "valid", "test", "users", "seconds")
 K = 10
 FLAGS = ("--device", "cpu", "--threads", "1")
@@ -104,17 +104,17 @@ def add(path: Path, row: dict[str, object]) -> None:
 def measure(given: argparse.Namespace, name: str) -> None:
     """Measure what has no row yet on one set."""
     there = {row["run"] for row in rows_of(given.results) if (row["data"], row["seed"]) == (name, str(given.seed))}
-    missing = [run for run in (*given.encoders, *([] if given.no_recipe else [RECIPE])) if run not in there]
+    missing = [run for run in (*given.encoders, *([] if given.no_recipes else RECIPES)) if run not in there]
     workspace = given.out / name
     if missing:
         prepared(given.data, name, given.seed, workspace)
     for run in missing:
         seed = ("--seed", str(given.seed))
-        how = ("--recipe", "auto") if run == RECIPE else ("--encoder", run, "--name", f"auto-{run}")
-        facts = trained(workspace, given.seconds * (5 if run == RECIPE else 1), *how, *seed)
+        how = ("--recipe", RECIPES[run]) if run in RECIPES else ("--encoder", run, "--name", f"auto-{run}")
+        facts = trained(workspace, given.seconds * (5 if run in RECIPES else 1), *how, *seed)
         if facts is None:
             continue
-        stored = "auto" if run == RECIPE else f"auto-{run}"
+        stored = "auto" if run in RECIPES else f"auto-{run}"
         version = Workspace(workspace).current("finetune", stored)
         quality = test_quality(workspace, stored)
         row = {
@@ -125,27 +125,28 @@ def measure(given: argparse.Namespace, name: str) -> None:
             "test": float(quality.mean()),
         }
         chosen = version.manifest.settings["encoder"]
-        seconds = "" if run == RECIPE else float(version.manifest.seconds)
+        seconds = "" if run in RECIPES else float(version.manifest.seconds)
         took = {"users": len(quality), "seconds": seconds, "chosen": chosen}
         add(given.results, {"date": datetime.date.today().isoformat(), **row, **took})
 
 
 def report(given: argparse.Namespace) -> None:
     """Print one table, a line for each set."""
-    print("| data | recipe: chosen | valid | test | best on valid | loses | best on test | loses |")
+    print("| data | recipe: kept | valid | test | best on valid | loses | best on test | loses |")
     print("|---|---|---|---|---|---|---|---|")
     for name in given.sets:
         rows = {
             row["run"]: row for row in rows_of(given.results) if (row["data"], row["seed"]) == (name, str(given.seed))
         }
-        mine = rows.pop(RECIPE, None)
-        if mine is None or not rows:
+        kept = {recipe: row for recipe in RECIPES if (row := rows.pop(recipe, None))}
+        if not kept or not rows:
             continue
-        cells = [name, f"`{mine['chosen']}`", _short(mine["valid"]), _short(mine["test"])]
-        for part in ("valid", "test"):
-            best = max(rows.values(), key=lambda row: float(row[part]))
-            cells += [f"`{best['run']}` {_short(best[part])}", f"{1 - float(mine[part]) / float(best[part]):.1%}"]
-        print(f"| {' | '.join(cells)} |")
+        for recipe, mine in kept.items():
+            cells = [name, f"{RECIPES[recipe]}: `{mine['chosen']}`", _short(mine["valid"]), _short(mine["test"])]
+            for part in ("valid", "test"):
+                best = max(rows.values(), key=lambda row: float(row[part]))
+                cells += [f"`{best['run']}` {_short(best[part])}", f"{1 - float(mine[part]) / float(best[part]):.1%}"]
+            print(f"| {' | '.join(cells)} |")
         others = sorted(rows.values(), key=lambda row: -float(row["valid"]))
         told = ", ".join(f"`{row['run']}` {_short(row['valid'])} / {_short(row['test'])}" for row in others)
         print(f"    {name}: {told}", file=sys.stderr)
@@ -165,7 +166,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1200.0, help="wall time of one training")
     parser.add_argument("--out", type=Path, default=Path("recipes"))
     parser.add_argument("--results", type=Path, default=HERE / "results" / "recipes.csv")
-    parser.add_argument("--no-recipe", action="store_true", help="measure encoders alone")
+    parser.add_argument("--no-recipes", action="store_true", help="measure encoders alone")
     parser.add_argument("--report", action="store_true", help="print what was measured, and measure nothing")
     given = parser.parse_args()
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
