@@ -1,4 +1,4 @@
-"""What `finetune --recipe auto` and `single` keep, beside every encoder with its defaults: NDCG@10 on validation and test.
+"""What `finetune --recipe auto` and `single` keep, beside every encoder with its defaults: validation and test NDCG@10.
 
 usage: recipes.py DATA [--sets hetrec-lastfm amazon-toys ...] [--encoders ease history ...] [--seed 1] [--out FOLDER]
        [--seconds 1200] [--no-recipes] [--report]
