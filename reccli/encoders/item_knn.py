@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from reccli.api import Choices, Context, Histories, Range, TrainingData
-from reccli.nn.bounds import Power
+from reccli.nn.bounds import Amount, Power
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, power_of, weighted
 from reccli.nn.sparse_choice import Trial, trial
@@ -105,7 +105,7 @@ class ItemKnn(SparseItems):
         """How much less popular items of a history say: 0 to 1, or `auto`."""
         item_power: Power | Literal["auto"] = "auto"
         """How much popularity is taken out of the score: 0 to 0.5, or `auto`."""
-        shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
+        shrink: Annotated[Amount, Range(0.0, 100.0)] = 0.0
         """Shared users at which a similarity counts half: 0 to 100."""
 
     def weights(self, histories: Histories, chosen: _Powers) -> csr_matrix:

@@ -181,7 +181,8 @@ class Spectral(Encoder):
         """Return the weights of one hop by which histories (columns) speak for each item (row), II."""
         hop = self._one_hop(histories, chosen.exponent)
         kept = self.settings.neighbours if chosen.one_hop else 0
-        return (hop.weights(chosen.item_power, kept) * np.float32(chosen.one_hop)).T.tocsr()
+        with np.errstate(over="ignore"):  # what is not finite is told where all vectors are looked at
+            return (hop.weights(chosen.item_power, kept) * np.float32(chosen.one_hop)).T.tocsr()
 
     def _choose(self, data: TrainingData, context: Context) -> Filter:
         """Return what is given, and for what is not the best on training rows that are held out."""

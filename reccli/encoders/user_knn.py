@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from reccli.api import Choices, ComponentSettings, Context, Encoder, Histories, Range, TrainingData
-from reccli.nn.bounds import Count
+from reccli.nn.bounds import Amount, Count
 from reccli.nn.history_matrix import history_matrix
 from reccli.nn.neighbours import by_power, nearest, weighted
 from reccli.nn.sparse_choice import trial
@@ -78,7 +77,7 @@ class UserKnn(Encoder):
         """Training users that count: 25 to 800, or `auto` to choose on held-out training rows."""
         weighting: Weighting | Literal["auto"] = "auto"
         """How items are weighted: `none`, `tf-idf`, `bm25`, or `auto`."""
-        shrink: Annotated[float, Range(0.0, 100.0)] = Field(default=0.0, ge=0.0)
+        shrink: Annotated[Amount, Range(0.0, 100.0)] = 0.0
         """Shared items at which a similarity counts half: 0 to 100."""
 
     trainable: ClassVar[bool] = False

@@ -196,7 +196,7 @@ def factorise(rows: Rows, item_IR: Tensor, objective: Objective) -> Iterator[tup
     """
     turned = rows.turned()
     mass_U, mass_I = (side.mass(objective.unobserved) ** objective.power for side in (rows, turned))
-    factor = objective.l2 / float(torch.cat([mass_U, mass_I]).mean())
+    factor = float(objective.l2 / torch.cat([mass_U, mass_I]).mean())  # inf where nothing weighs anything
     side = side_of(item_IR, objective.unobserved)
     while True:
         user_UR = solve(rows, side, factor * mass_U)

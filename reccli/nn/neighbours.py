@@ -13,9 +13,11 @@ from reccli.nn.sparse_table import keep_largest
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["WEIGHTINGS", "by_power", "nearest", "power_of", "weighted"]
+__all__ = ["LARGEST", "WEIGHTINGS", "by_power", "nearest", "power_of", "weighted"]
 
 Float32 = npt.NDArray[np.float32]
+LARGEST = 1e28
+"""Of a power: float32 holds it times the largest of settings."""
 BLOCK_ENTRIES = 20_000_000
 """Entries of a block of products before the nearest are chosen."""
 WEIGHTINGS = ("none", "tf-idf", "bm25")
@@ -56,10 +58,11 @@ def weighted(matrix_NC: csr_matrix, weighting: str, *, fitted_on: csr_matrix | N
 
 
 def power_of(size_N: npt.NDArray[np.floating], power: float) -> npt.NDArray[np.float64]:
-    """Return size^power, 0 where the size is 0."""
+    """Return size^power, 0 where the size is 0, and no more than float32 has room for."""
     out_N = np.zeros(len(size_N))
-    np.power(size_N, power, out=out_N, where=size_N > 0)
-    return out_N
+    with np.errstate(over="ignore"):  # sizes near 0: of weights that age has taken
+        np.power(size_N, power, out=out_N, where=size_N > 0)
+    return np.minimum(out_N, LARGEST)
 
 
 def by_power(matrix_NC: csr_matrix, size_N: npt.NDArray[np.floating], power: float) -> csr_matrix:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from reccli.api.data import Histories
 from reccli.nn.history_matrix import history_matrix
-from reccli.nn.neighbours import by_power, nearest, power_of
+from reccli.nn.neighbours import LARGEST, by_power, nearest, power_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -60,7 +60,7 @@ class OneHop:
         """Return what the scores of each item are multiplied by, c d_i^(-q), I."""
         degree_U, degree_I = self._degrees
         constant = _mean(degree_U) ** (self.user_power - 1) * _mean(degree_I) ** (self.history_power + item_power - 1)
-        return np.asarray(constant * power_of(degree_I, -item_power), np.float32)
+        return np.asarray(np.minimum(constant * power_of(degree_I, -item_power), LARGEST), np.float32)
 
     def hops(self, seen_BI: csr_matrix) -> csr_matrix:
         """Return by how much each user is reached from histories, BU; times `matrix_UI` and the item scale: scores."""

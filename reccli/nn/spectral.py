@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Spectrum", "decompose", "fold_in", "item_scale", "normalised", "spectrum"]
 
 Float32 = npt.NDArray[np.float32]
+LARGEST = np.float32(1e28)
+"""Of a power of a degree: float32 holds its products with weights."""
 OVERSAMPLING = 16
 EXACT, MOST_EXACT = 2048, 6144
 """Up to so many users or items, the decomposition is exact; the second where at least a third of it is wanted."""
@@ -153,8 +155,9 @@ def fold_in(histories: Histories, item_IR: Float32) -> Float32:
 
 def _power(degree: Float32, exponent: float) -> Float32:
     out = np.zeros_like(degree)
-    np.power(degree, exponent, out=out, where=degree > 0)
-    return out
+    with np.errstate(over="ignore"):  # degrees near 0: of weights that age has taken
+        np.power(degree, exponent, out=out, where=degree > 0)
+    return np.minimum(out, LARGEST)
 
 
 def _product(matrix: csr_matrix) -> Any:

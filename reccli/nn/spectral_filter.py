@@ -55,8 +55,8 @@ def filter_vectors(found: Spectrum, chosen: Filter) -> tuple[Float32, Float32]:
     """Return the dense vectors of items, and what each item adds to a history, both IR."""
     item_IR = found.item_IR[:, : chosen.rank]
     if chosen.l2:
-        square_R = np.square(found.value_R[: chosen.rank])
-        item_IR = item_IR * np.sqrt((1 + chosen.l2) * square_R / (square_R + chosen.l2))
+        square_R = np.square(found.value_R[: chosen.rank], dtype=np.float64)  # a small penalty is not 0 there
+        item_IR = item_IR * np.sqrt((1 + chosen.l2) * square_R / (square_R + chosen.l2)).astype(np.float32)
     scale_I1 = item_scale(found.degree_I, chosen.exponent)[:, None]
     inverse_I1 = item_scale(found.degree_I, -chosen.exponent)[:, None]
     return np.ascontiguousarray(scale_I1 * item_IR), np.ascontiguousarray(inverse_I1 * item_IR)

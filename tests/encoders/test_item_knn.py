@@ -90,7 +90,9 @@ def test_given_settings_are_kept() -> None:
     assert "0.25 of items" in lines[0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("user_power", -1.0), ("history_power", 40.0), ("item_power", -0.1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("shrink", 1e300), ("user_power", -1.0), ("history_power", 40.0), ("item_power", -1.0)]
+)
 def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match="than or equal to"):
         ItemKnn.Settings(**{name: value})

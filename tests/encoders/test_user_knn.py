@@ -61,7 +61,7 @@ def test_choices_are_said() -> None:
     assert "weighting tf-idf chosen" in lines[0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("neighbours", 0), ("neighbours", -3)])
+@pytest.mark.parametrize(("name", "value"), [("shrink", 1e300), ("neighbours", 0), ("neighbours", -3)])
 def test_settings_that_mean_nothing_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValidationError, match="than or equal to"):
         UserKnn.Settings(**{name: value})

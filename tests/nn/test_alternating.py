@@ -158,3 +158,10 @@ def test_systems_without_a_solution_are_told_with_what_helps(penalty: float) -> 
 def test_vectors_whose_products_overflow_are_told() -> None:
     with pytest.raises(DivergedError, match="without bound"):
         side_of(torch.full((3, 2), 1e30), 0.1)
+
+
+def test_rows_that_weigh_nothing_at_all_are_told() -> None:
+    nothing = Histories.from_arrays([0, 1], [0, 1], n_users=2, n_items=2, weight_E=np.zeros(2, np.float32))
+    sweeps = factorise(Rows.of(nothing), torch.ones(2, 1), Objective(unobserved=1e-300, l2=1.0, power=2.0))
+    with pytest.raises(DivergedError, match="2 of 2 systems have no solution"):
+        next(sweeps)

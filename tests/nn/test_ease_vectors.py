@@ -38,3 +38,10 @@ def test_products_are_ease_where_the_history_has_nothing() -> None:
 def test_the_largest_component_keeps_what_the_penalty_leaves(l2: float) -> None:
     found = spectrum(np.diag([4.0, 2.0, 0.0]).astype(np.float32))
     np.testing.assert_allclose(shares(found, l2), [1 / (1 + l2), 4 / (4 + 16 * l2), 0.0], rtol=1e-6)
+
+
+def test_items_that_the_others_tell_wholly_stay_finite_and_of_their_sign() -> None:
+    found = spectrum((np.random.default_rng(2).random((30, 9)) < 0.4).astype(np.float32))
+    candidate_IR, history_IR = ease_vectors(found.item_IR, shares(found, 1e-300))
+    assert np.isfinite(candidate_IR).all()
+    assert (candidate_IR * history_IR >= 0).all()

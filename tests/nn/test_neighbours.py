@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from reccli.nn import neighbours
-from reccli.nn.neighbours import nearest, weighted
+from reccli.nn.neighbours import LARGEST, by_power, nearest, power_of, weighted
 
 
 def counts() -> np.ndarray:
@@ -52,3 +52,10 @@ def test_blocks_do_not_matter(entries: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_rows_have_no_neighbours() -> None:
     assert nearest(csr_matrix((0, 3), dtype=np.float32), csr_matrix((2, 3), dtype=np.float32), 1).shape == (0, 2)
+
+
+def test_powers_of_sizes_near_0_are_numbers_that_single_ones_hold() -> None:
+    size_N = np.array([0.0, 4.0, 1e-30, 1e-300])
+    assert power_of(size_N, -0.5).tolist() == [0.0, 0.5, pytest.approx(1e15), LARGEST]
+    assert power_of(size_N, -2.0).tolist() == [0.0, 1 / 16, LARGEST, LARGEST]
+    assert np.isfinite(by_power(csr_matrix(np.ones((4, 2), np.float32)), size_N, -2.0).data).all()

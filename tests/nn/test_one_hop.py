@@ -72,3 +72,11 @@ def test_its_unit_is_that_of_the_spectrum() -> None:
 def test_nothing_is_kept_of_nothing() -> None:
     empty = Histories.from_arrays([], [], n_users=2, n_items=3)
     assert OneHop.of(empty, user_power=0.7, history_power=0.5).weights(0.2, 5).nnz == 0
+
+
+def test_weights_that_age_has_taken_scale_by_finite_numbers() -> None:
+    weight_E = np.array([1e-42, 1e-42, 1.0], np.float32)
+    histories = Histories.from_arrays([0, 0, 1], [0, 1, 2], n_users=2, n_items=3, weight_E=weight_E)
+    scale_I = OneHop.of(histories, user_power=0.7, history_power=0.5).item_scale(1.0)
+    assert np.isfinite(scale_I).all()
+    assert (scale_I > 0).all()

@@ -63,3 +63,11 @@ def test_fold_in_sums_over_the_history(histories: Histories) -> None:
 
 def test_item_scale_keeps_the_unseen_at_zero() -> None:
     assert item_scale(np.array([0.0, 4.0], np.float32), -0.5).tolist() == [0.0, 0.5]
+
+
+def test_degrees_near_0_have_powers_that_single_numbers_hold() -> None:
+    degree_I = np.array([0.0, 4.0, 1e-42], np.float32)
+    assert item_scale(degree_I, -0.5)[:2].tolist() == [0.0, 0.5]
+    scale_I = item_scale(degree_I, -1.0)
+    assert scale_I.dtype == np.float32
+    assert scale_I.tolist() == [0.0, 0.25, spectral.LARGEST]

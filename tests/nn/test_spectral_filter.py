@@ -81,3 +81,15 @@ def test_the_spectrum_alone_is_tried_at_all_ranks() -> None:
     values = [best_mixture(held, found, hop, [one])[0] for one in every]
     assert value == pytest.approx(max(values))
     assert best in [one for one, its in zip(every, values, strict=True) if its == pytest.approx(value)]
+
+
+@pytest.mark.parametrize("l2", [1e-300, 1e-50, 1e9])
+def test_penalties_next_to_nothing_or_all_leave_components_without_values_out(l2: float) -> None:
+    histories = Histories.from_arrays([0, 0, 1, 1, 2], [0, 1, 0, 1, 2], n_users=3, n_items=4)
+    found = spectrum(histories, 3, generator=np.random.default_rng(0))
+    assert found.value_R[2] < 1e-6
+    value_R = found.value_R.astype(np.float64) ** 2
+    wanted_IR = found.item_IR * np.sqrt((1 + l2) * value_R / (value_R + l2))
+    item_IR, history_IR = filter_vectors(found, replace(PLAIN, exponent=0.0, l2=l2))
+    np.testing.assert_allclose(item_IR[:3], wanted_IR[:3], rtol=1e-5, atol=1e-7)
+    assert item_IR.dtype == history_IR.dtype == np.float32
