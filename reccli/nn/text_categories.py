@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ def nothing_shared(kind: str, attribute: str, values: Sequence[object], separato
     mark = max(named, key=lambda one: named[one])
     return ConfigError(
         f"{kind}: no two items share a part of '{attribute}' between '{separator}'",
-        hint=f"--set {kind}.separator={mark}" if named[mark] else "take another attribute of items",
+        hint="--set " + quote(f"{kind}.separator={mark}") if named[mark] else "take another attribute of items",
     )
 
 

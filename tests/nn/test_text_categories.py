@@ -42,5 +42,5 @@ def test_whether_any_category_is_shared() -> None:
 def test_the_error_names_the_separator_that_most_values_have() -> None:
     error = nothing_shared("sampler", "genres", ["a; b, c", "d; e", ["f"], None, 3], "|")
     assert error.message == "sampler: no two items share a part of 'genres' between '|'"
-    assert error.hint == "--set sampler.separator=;"
+    assert error.hint == "--set 'sampler.separator=;'"
     assert nothing_shared("sampler", "genres", ["a", "b"], "|").hint == "take another attribute of items"

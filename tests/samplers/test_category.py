@@ -89,7 +89,7 @@ def commas(index):
     ("genres", "hint"),
     [
         ([commas(index) for index in range(30)], "--set sampler.separator=,"),
-        ([commas(index).replace(",", ";") for index in range(30)], "--set sampler.separator=;"),
+        ([commas(index).replace(",", ";") for index in range(30)], "--set 'sampler.separator=;'"),
         ([f"title {index}" for index in range(30)], "take another attribute of items"),
         ([""] * 30, "take another attribute of items"),
     ],
