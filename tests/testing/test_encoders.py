@@ -191,7 +191,7 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_encoder_passes_every_check(passes):
-    assert len(passes(EncoderConformance, Pooled)) == 17
+    assert len(passes(EncoderConformance, Pooled)) == 18
 
 
 def test_the_leak_is_looked_for_where_it_can_show():

@@ -106,4 +106,4 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_loss_passes_every_check(passes):
-    assert len(passes(LossConformance, BPR)) == 14
+    assert len(passes(LossConformance, BPR)) == 15

@@ -107,6 +107,6 @@ def test_bounds_are_checked(fails):
     fails(MetricConformance, Distance, "test_values", "below 9", bounds=(9.0, None))
 
 
-@pytest.mark.parametrize(("component", "checks"), [(Share, 9), (Distance, 8), (Clicks, 8), (Different, 8)])
+@pytest.mark.parametrize(("component", "checks"), [(Share, 10), (Distance, 9), (Clicks, 9), (Different, 9)])
 def test_good_metrics_pass_every_check(passes, component, checks):
     assert len(passes(MetricConformance, component)) == checks

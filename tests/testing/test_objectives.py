@@ -146,4 +146,4 @@ def test_a_fault_is_found(fails, component, check, match):
 
 @pytest.mark.parametrize("component", [Counts, Learns])
 def test_good_objectives_pass_every_check(passes, component):
-    assert len(passes(ObjectiveConformance, component)) == 10
+    assert len(passes(ObjectiveConformance, component)) == 11

@@ -100,4 +100,4 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_reader_passes_every_check(passes):
-    assert len(passes(PipesKit, Pipes)) == 9
+    assert len(passes(PipesKit, Pipes)) == 10

@@ -98,7 +98,7 @@ def test_a_fault_is_found(fails, component, check, match):
 
 
 def test_a_good_sampler_passes_every_check(passes):
-    assert len(passes(SamplerConformance, Uniform, settings={"count": 64})) == 9
+    assert len(passes(SamplerConformance, Uniform, settings={"count": 64})) == 10
 
 
 def test_a_sampler_may_say_that_it_draws_cold_items(passes):
