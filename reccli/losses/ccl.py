@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
@@ -32,7 +32,8 @@ class CCL(Loss):
 
     Notes:
         For cosines, which end at 1, the first term is the paper's `1 - s_b`; for dot products the cut keeps it bounded.
-        Uninformative negatives cost nothing and have no gradient, so many of them can be drawn.
+        Uninformative negatives cost nothing and have no gradient, so many of them can be drawn: uniform ones unless
+        told, as those of the batch come by popularity, and drive popular items away.
 
     Paper:
         Mao, Zhu, Wang, Dai, Dong, Xiao, He: SimpleX, A Simple and Strong Baseline for Collaborative Filtering,
@@ -61,6 +62,7 @@ class CCL(Loss):
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
     uses_groups: ClassVar[bool] = True
+    preferred_sampler: ClassVar[dict[str, Any]] = {"sampler": "uniform"}
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return the hinge of each row's positive and of its negatives."""

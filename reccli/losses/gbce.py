@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch.nn import functional
@@ -38,7 +38,8 @@ class GBCE(Loss):
 
     Notes:
         With few negatives BCE meets each item as a negative far more seldom than as a positive, and learns
-        probabilities near 1 for all high-ranked items, which it then cannot order.
+        probabilities near 1 for all high-ranked items, which it then cannot order. The formula is of uniform negatives,
+        four of each row's own unless told: those of the batch come by popularity, and drive popular items away.
 
     Paper:
         Petrov, Macdonald: gSASRec, Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling,
@@ -67,6 +68,7 @@ class GBCE(Loss):
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
     uses_groups: ClassVar[bool] = True
+    preferred_sampler: ClassVar[dict[str, Any]] = {"sampler": "uniform", "sampler.own": 4}
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return the calibrated logistic loss of each row."""
