@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -61,6 +61,7 @@ class Triplet(Loss):
         """Take each row's closest negative alone, not the mean over all."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+    preferred_sampler: ClassVar[dict[str, Any]] = {"sampler": "uniform", "sampler.own": 4}
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return each row's hinge."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -67,6 +67,7 @@ class WARP(Loss):
         """How much closer the positive must be: 0.1 to 0.5 for cosines, about 1 for dot products."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"negatives"})
+    preferred_sampler: ClassVar[dict[str, Any]] = {"sampler": "uniform", "sampler.own": 4}
 
     def compute(self, inputs: LossInputs) -> LossOutput:
         """Return each row's hinge, weighed by the harmonic number of its rank."""
