@@ -10,6 +10,7 @@ from reccli.errors import ConfigError
 from reccli.manifest import Manifest
 from reccli.stages.common import Control, run_stage
 from reccli.stages.ensemble import Ensemble
+from reccli.stages.serving import Served
 from reccli.workspace import Draft, Version, Workspace
 
 __all__ = ["MIXTURE", "Mixture", "store_mixture"]
@@ -23,25 +24,8 @@ ABILITIES = ("serves_new_users", "serves_new_items", "serves_user_texts", "users
 class Mixture(Ensemble):
     """An ensemble that is stored as a run: name, version and facts are its own, vectors those of its runs."""
 
-    @property
-    def name(self) -> str:
-        """Name of the run."""
-        return self.version.name
-
-    @property
-    def title(self) -> str:
-        """Name for people."""
-        return self.version.name
-
-    @property
-    def versions(self) -> tuple[Version, ...]:
-        """The run itself, whose parents are those that it mixes."""
-        return (self.version,)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The run's facts."""
-        return self.version.manifest.facts
+    # what it is called and known by is that of a run, not what follows from its members
+    name, title, versions, facts = Served.name, Served.title, Served.versions, Served.facts
 
 
 def store_mixture(
