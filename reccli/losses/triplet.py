@@ -41,7 +41,7 @@ class Triplet(Loss):
         items: Hsieh et al., Collaborative Metric Learning, WWW 2017, https://doi.org/10.1145/3038912.3052639.
 
     Pairs well with:
-        `uniform` and `dynamic` negatives.
+        `uniform` (four of each row's own unless told) and `dynamic` negatives.
 
     Example:
         >>> from reccli.api import Similarity

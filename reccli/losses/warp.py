@@ -49,7 +49,7 @@ class WARP(Loss):
         https://doi.org/10.5591/978-1-57735-516-8/IJCAI11-460, section 3.
 
     Pairs well with:
-        `uniform`, with shared negatives.
+        `uniform`: four of each row's own unless told, or shared ones.
 
     Example:
         >>> from reccli.api import Similarity
